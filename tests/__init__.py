@@ -1,0 +1,1 @@
+"""How codingbrain is proven."""
