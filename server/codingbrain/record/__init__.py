@@ -1,0 +1,1 @@
+"""The relational truth: tables, repositories, and the transaction rules of each database."""

@@ -1,0 +1,35 @@
+"""Bearer tokens that were issued here."""
+
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from codingbrain.clock import Micros
+from codingbrain.record.tables import TokenRow
+
+
+def add(session: Session, row: TokenRow) -> None:
+    """Store a new token."""
+    session.add(row)
+
+
+def find(session: Session, org: UUID, token: UUID) -> TokenRow | None:
+    """A token by its id, whatever its state."""
+    return session.exec(select(TokenRow).where(TokenRow.org == org, TokenRow.id == token)).first()
+
+
+def every(session: Session, org: UUID) -> list[TokenRow]:
+    """All tokens of an org, oldest first."""
+    return list(session.exec(select(TokenRow).where(TokenRow.org == org).order_by(col(TokenRow.id))).all())
+
+
+def revoke(session: Session, org: UUID, token: UUID, at: Micros) -> bool:
+    """Revoke a token; false if there is none to revoke."""
+    changed = session.exec(
+        update(TokenRow)
+        .where(col(TokenRow.org) == org, col(TokenRow.id) == token, col(TokenRow.revoked_at).is_(None))
+        .values(revoked_at=at)
+        .returning(col(TokenRow.id))
+    )
+    return changed.first() is not None
