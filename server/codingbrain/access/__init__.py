@@ -1,0 +1,1 @@
+"""Credentials: issuing, checking and revoking them."""

@@ -1,0 +1,162 @@
+"""Bearer tokens issued by this install, until an identity provider issues them.
+
+A token is `cbr_<org and id>_<secret>`: the first part finds the row, the secret is 256 random bits of which only
+the SHA-256 is stored.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlmodel import Session
+
+from codingbrain.clock import Clock, Micros
+from codingbrain.errors import InvalidArgumentError, NotFoundError, UnauthenticatedError
+from codingbrain.identity.operator import Operator
+from codingbrain.identity.principal import Principal
+from codingbrain.identity.scopes import Scope
+from codingbrain.ids import Mint
+from codingbrain.record import tokens as rows
+from codingbrain.record.orgs import settle_local_user, user_name
+from codingbrain.record.sqlite import SqliteRecord
+from codingbrain.record.tables import TokenRow
+from codingbrain.record.unit import OperatorRecord
+
+PREFIX: Final = "cbr"
+OPERATOR: Final = Operator("find the owner of a token")
+
+_LONGEST: Final = 200
+_REFUSED: Final = "the access token is not valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token as its issuer sees it later on; never the token itself."""
+
+    id: UUID
+    client: str
+    scopes: tuple[str, ...]
+    created_at: Micros
+    expires_at: Micros | None
+    revoked_at: Micros | None
+
+
+class Tokens:
+    """Issues, lists, revokes and verifies tokens of the local org."""
+
+    def __init__(self, record: SqliteRecord, clock: Clock, mint: Mint) -> None:
+        self._record = OperatorRecord(record, OPERATOR)
+        self._clock = clock
+        self._mint = mint
+
+    async def issue(self, client: str, scopes: Iterable[Scope], lifetime: Micros | None) -> tuple[str, Issued]:
+        """A new token for the local user, shown this once; `lifetime` of `None` never expires.
+
+        Raises:
+            InvalidArgumentError: a lifetime that is not positive, an empty client, or no scope.
+        """
+        granted = sorted(set(scopes))
+        _check(client, granted, lifetime)
+        token_id, secret, at = self._mint(), secrets.token_urlsafe(32), self._clock()
+
+        def work(session: Session) -> TokenRow:
+            user = settle_local_user(session, self._mint, at)
+            row = TokenRow(
+                org=user.org,
+                id=token_id,
+                user=user.id,
+                client=client,
+                scopes=" ".join(granted),
+                digest=_digest(secret),
+                created_at=at,
+                expires_at=None if lifetime is None else at + lifetime,
+                revoked_at=None,
+            )
+            rows.add(session, row)
+            return row
+
+        row = await self._record.write(work)
+        locator = base64.urlsafe_b64encode(row.org.bytes + row.id.bytes).decode().rstrip("=")
+        return f"{PREFIX}_{locator}.{secret}", _issued(row)
+
+    async def list(self) -> list[Issued]:
+        """Every token of the local org, oldest first."""
+        at = self._clock()
+        user = await self._record.write(lambda session: settle_local_user(session, self._mint, at))
+        return [_issued(row) for row in await self._record.read(lambda session: rows.every(session, user.org))]
+
+    async def revoke(self, token: UUID) -> None:
+        """End a token; its next use is refused.
+
+        Raises:
+            NotFoundError: there is no such token, or it was revoked before.
+        """
+        at = self._clock()
+
+        def work(session: Session) -> bool:
+            return rows.revoke(session, settle_local_user(session, self._mint, at).org, token, at)
+
+        if not await self._record.write(work):
+            message = f"there is no live token {token}"
+            raise NotFoundError(message)
+
+    async def verify(self, token: str) -> Principal:
+        """Who holds this token.
+
+        Raises:
+            UnauthenticatedError: it is malformed, unknown, expired or revoked; which one is not said.
+        """
+        org, token_id, secret = _parse(token)
+
+        def work(session: Session) -> tuple[TokenRow | None, str | None]:
+            row = rows.find(session, org, token_id)
+            return row, user_name(session, org, row.user) if row else None
+
+        row, name = await self._record.read(work)
+        if row is None or name is None or not self._live(row, secret):
+            raise UnauthenticatedError(_REFUSED)
+        known = {scope.value: scope for scope in Scope}
+        scopes = frozenset(known[scope] for scope in row.scopes.split() if scope in known)
+        return Principal(row.org, row.user, name, row.client, scopes, row.id, row.expires_at)
+
+    def _live(self, row: TokenRow, secret: str) -> bool:
+        in_time = row.expires_at is None or self._clock() < row.expires_at
+        return hmac.compare_digest(row.digest, _digest(secret)) and in_time and row.revoked_at is None
+
+
+def _check(client: str, scopes: list[Scope], lifetime: Micros | None) -> None:
+    if not client.strip():
+        message = "client: a name is needed, so that the token can be told from others"
+        raise InvalidArgumentError(message)
+    if not scopes:
+        message = "scope: at least one is needed"
+        raise InvalidArgumentError(message)
+    if lifetime is not None and lifetime <= 0:
+        message = "expires: must lie in the future"
+        raise InvalidArgumentError(message)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode(errors="replace")).digest()
+
+
+def _parse(token: str) -> tuple[UUID, UUID, str]:
+    head, _, secret = token[:_LONGEST].partition(".")
+    prefix, _, locator = head.partition("_")
+    try:
+        raw = base64.b64decode(locator + "=" * (-len(locator) % 4), altchars=b"-_", validate=True)
+        if prefix != PREFIX or not secret:
+            raise UnauthenticatedError(_REFUSED)
+        return UUID(bytes=raw[:16]), UUID(bytes=raw[16:]), secret
+    except (binascii.Error, ValueError):
+        raise UnauthenticatedError(_REFUSED) from None
+
+
+def _issued(row: TokenRow) -> Issued:
+    return Issued(row.id, row.client, tuple(row.scopes.split()), row.created_at, row.expires_at, row.revoked_at)

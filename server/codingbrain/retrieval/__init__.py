@@ -1,0 +1,1 @@
+"""The search pipeline: plan, fan out, fuse, trim."""

@@ -1,0 +1,222 @@
+"""The search pipeline behind every search tool: plan, fan out, fuse, check against the record, trim."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import anyio
+
+from codingbrain.clock import Clock
+from codingbrain.domain.memory import Memory
+from codingbrain.domain.query import Answer, Hit, Lane, LaneReport, Query, Ran, Standing
+from codingbrain.errors import CodingbrainError, DeadlineExceededError, UnavailableError
+from codingbrain.identity.principal import Principal
+from codingbrain.ids import Mint
+from codingbrain.ports.filters import Filter
+from codingbrain.ports.lexical import ColocatedLexical, TextQuery
+from codingbrain.ports.matches import Match
+from codingbrain.ports.vectors import VectorEngine, VectorQuery
+from codingbrain.record.memories import Memories
+from codingbrain.record.sqlite import SqliteRecord
+from codingbrain.record.unit import TenantRecord, Unit
+from codingbrain.retrieval.cursor import Seal
+from codingbrain.retrieval.encoder import ABSENT, LOADING, Absent, Encoder, Loading, Missing, Ready
+from codingbrain.retrieval.fuse import Fused, Method, freshness, fuse
+from codingbrain.retrieval.labels import filter_of
+from codingbrain.retrieval.plan import Plan, plan
+from codingbrain.retrieval.snippet import snippet
+from codingbrain.telemetry.metrics import Metrics
+
+SNIPPET: Final = 600
+"""Characters of a memory's text in a hit."""
+
+_OVERHEAD_BYTES: Final = 240
+"""What a hit takes besides its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The settings that decide a ranking."""
+
+    method: Method
+    weights: Mapping[Lane, float]
+    half_life_days: float
+    candidates: int
+    lane_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The stores and the model that this server runs on."""
+
+    record: SqliteRecord
+    lexical: ColocatedLexical
+    vectors: VectorEngine
+    encoder: Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Everything that searches share."""
+
+    engines: Engines
+    tuning: Tuning
+    seal: Seal
+    metrics: Metrics
+    clock: Clock
+    mint: Mint
+
+
+@dataclass(slots=True)
+class _Trace:
+    """What happened so far in one search."""
+
+    lists: dict[Lane, Sequence[Match]] = field(default_factory=dict[Lane, Sequence[Match]])
+    reports: dict[Lane, LaneReport] = field(default_factory=dict[Lane, LaneReport])
+    timings: dict[str, float] = field(default_factory=dict[str, float])
+
+
+class Search:
+    """Searches of one principal."""
+
+    def __init__(self, pipeline: Pipeline, principal: Principal) -> None:
+        self._pipeline = pipeline
+        self._principal = principal
+        self._record = TenantRecord(pipeline.engines.record, principal)
+
+    async def run(self, query: Query) -> Answer:
+        """Answer a query.
+
+        Raises:
+            InvalidArgumentError, LimitExceededError, InvalidCursorError: the query is not well formed.
+            UnavailableError: no lane could answer.
+        """
+        started = time.perf_counter()
+        asked, offset = plan(query), self._offset(query)
+        trace = _Trace()
+        await self._fan_out(asked, filter_of(query.criteria, self._principal), trace)
+        if Lane.LEXICAL not in trace.lists and Lane.VECTOR not in trace.lists:
+            reasons = "; ".join(f"{lane}: {report.reason}" for lane, report in trace.reports.items())
+            message = f"no lane of the search can answer now ({reasons}); try again in a moment"
+            raise UnavailableError(message)
+        ranked = await self._rank(query, trace)
+        hits = await self._hits(asked, ranked[offset : offset + query.limit], trace)
+        kept = _within(hits, query.max_tokens)
+        trace.timings["total"] = _millis(started)
+        return self._answer(query, kept, offset + len(kept) < len(ranked), offset, trace)
+
+    def _answer(self, query: Query, hits: Sequence[Hit], more: bool, offset: int, trace: _Trace) -> Answer:  # noqa: FBT001 - a plain fact
+        cursor = None
+        if more and hits:
+            cursor = self._pipeline.seal.seal(self._principal, (query.text, query.criteria.key), offset + len(hits))
+        degraded = any(report.outcome is Ran.FAILED for report in trace.reports.values())
+        return Answer(self._pipeline.mint(), tuple(hits), trace.reports, degraded, trace.timings, cursor)
+
+    def _offset(self, query: Query) -> int:
+        if query.cursor is None:
+            return 0
+        return int(self._pipeline.seal.open(self._principal, (query.text, query.criteria.key), query.cursor))
+
+    async def _fan_out(self, asked: Plan, allowed: Filter, trace: _Trace) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._lane, Lane.LEXICAL, lambda: self._lexical(asked, allowed), trace)
+            match self._pipeline.engines.encoder.state:
+                case Ready():
+                    tasks.start_soon(self._lane, Lane.VECTOR, lambda: self._vector(asked, allowed), trace)
+                case Loading():
+                    trace.reports[Lane.VECTOR] = LaneReport(Ran.FAILED, reason=LOADING)
+                case Missing(reason):
+                    trace.reports[Lane.VECTOR] = LaneReport(Ran.FAILED, reason=reason)
+                case Absent():
+                    trace.reports[Lane.VECTOR] = LaneReport(Ran.SKIPPED, reason=ABSENT)
+
+    async def _lane(self, lane: Lane, search: Callable[[], Awaitable[Sequence[Match]]], trace: _Trace) -> None:
+        """Run one lane within its time; its failure costs the lane, not the search."""
+        started = time.perf_counter()
+        try:
+            with anyio.fail_after(self._pipeline.tuning.lane_timeout):
+                trace.lists[lane] = await search()
+            report = LaneReport(Ran.RAN, _millis(started), limits=self._limits(lane))
+        except CodingbrainError as error:
+            report = LaneReport(Ran.FAILED, _millis(started), error.code)
+        except TimeoutError:
+            report = LaneReport(Ran.FAILED, _millis(started), DeadlineExceededError.code)
+        trace.reports[lane] = report
+        trace.timings[lane] = report.millis
+        self._pipeline.metrics.lane_duration.labels(lane).observe(report.millis / 1_000)
+        self._pipeline.metrics.lane_outcomes.labels(lane, report.outcome).inc()
+
+    def _limits(self, lane: Lane) -> str | None:
+        state = self._pipeline.engines.encoder.state
+        return state.embedder.limits if lane is Lane.VECTOR and isinstance(state, Ready) else None
+
+    async def _lexical(self, asked: Plan, allowed: Filter) -> Sequence[Match]:
+        lexical = self._pipeline.engines.lexical.tenant(self._principal.tenant)
+        return await lexical.search(TextQuery(asked.text, allowed, self._pipeline.tuning.candidates, asked.phrases))
+
+    async def _vector(self, asked: Plan, allowed: Filter) -> Sequence[Match]:
+        state = self._pipeline.engines.encoder.state
+        if not isinstance(state, Ready):
+            raise UnavailableError(LOADING)
+        vector = await state.embedder.query(asked.text)
+        index = self._pipeline.engines.vectors.tenant(self._principal.tenant, state.embedder.model)
+        return await index.search(VectorQuery(vector, allowed, self._pipeline.tuning.candidates))
+
+    async def _rank(self, query: Query, trace: _Trace) -> list[Fused]:
+        """Fuse what the record confirms; an index may lag behind it, the record is never wrong."""
+        started = time.perf_counter()
+        found = list({match.id for matches in trace.lists.values() for match in matches})
+
+        def stamps(unit: Unit) -> dict[UUID, int]:
+            return Memories(unit).stamps(found, query.criteria)
+
+        confirmed = await self._record.read(stamps) if found else {}
+        tuning = self._pipeline.tuning
+        lists = {lane: [hit for hit in hits if hit.id in confirmed] for lane, hits in trace.lists.items()}
+        if tuning.weights[Lane.RECENCY] > 0:
+            lists[Lane.RECENCY] = freshness(confirmed, self._pipeline.clock(), tuning.half_life_days)
+            trace.reports[Lane.RECENCY] = LaneReport(Ran.RAN, _millis(started))
+        else:
+            trace.reports[Lane.RECENCY] = LaneReport(Ran.SKIPPED, reason="its weight is 0")
+        ranked = fuse(lists, tuning.weights, tuning.method)
+        trace.timings["fusion"] = _millis(started)
+        return ranked
+
+    async def _hits(self, asked: Plan, page: Sequence[Fused], trace: _Trace) -> list[Hit]:
+        started = time.perf_counter()
+        ids = [id_ for id_, _, _ in page]
+
+        def load(unit: Unit) -> dict[UUID, Memory]:
+            return Memories(unit).many(ids)
+
+        memories = await self._record.read(load) if ids else {}
+        trace.timings["load"] = _millis(started)
+        return [_hit(memories[id_], score, why, asked.text) for id_, score, why in page if id_ in memories]
+
+
+def _hit(memory: Memory, score: float, why: Mapping[Lane, Standing], text: str) -> Hit:
+    return Hit(memory, score, snippet(memory.text, text, SNIPPET), why)
+
+
+def _within(hits: Sequence[Hit], max_tokens: int | None) -> Sequence[Hit]:
+    """As many hits as fit, a token taken as four bytes; the first one always stays, cut if need be."""
+    if max_tokens is None or not hits:
+        return hits
+    left = max_tokens * 4
+    kept: list[Hit] = []
+    for hit in hits:
+        left -= len(hit.snippet.encode(errors="replace")) + _OVERHEAD_BYTES
+        if left < 0:
+            break
+        kept.append(hit)
+    if kept:
+        return kept
+    first = hits[0]
+    room = max(80, max_tokens * 4 - _OVERHEAD_BYTES)
+    return [Hit(first.memory, first.score, snippet(first.snippet, "", room), first.why)]
+
+
+def _millis(started: float) -> float:
+    return round((time.perf_counter() - started) * 1_000, 3)

@@ -1,0 +1,204 @@
+"""From settings to a working server: engines chosen by URL, services built on them, background work running."""
+
+import importlib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+from codingbrain import clock, ids
+from codingbrain.access.keys import cursor_key
+from codingbrain.access.tokens import Tokens
+from codingbrain.domain.query import Lane
+from codingbrain.errors import CodingbrainError, StorageError
+from codingbrain.identity.principal import Principal
+from codingbrain.identity.scopes import EVERYTHING
+from codingbrain.memory.service import MemoryService, Shelf
+from codingbrain.ports.lexical import ColocatedLexical
+from codingbrain.ports.vectors import VectorEngine
+from codingbrain.record.orgs import settle_local_user
+from codingbrain.record.schema import settle
+from codingbrain.record.sqlite import SqliteRecord
+from codingbrain.record.unit import OperatorRecord
+from codingbrain.release import VERSION
+from codingbrain.retrieval.backlog import Backlog
+from codingbrain.retrieval.cursor import Seal
+from codingbrain.retrieval.encoder import Absent, Encoder, Loader, Loading, Missing, Ready
+from codingbrain.retrieval.indexes import Indexes
+from codingbrain.retrieval.pipeline import Engines, Pipeline, Search, Tuning
+from codingbrain.settings import Settings
+from codingbrain.sync import catchup, indexer, upkeep
+from codingbrain.telemetry.metrics import Health, Metrics
+
+DATABASE: Final = "codingbrain.db"
+
+_LEXICAL: Final = {"fts5": ("codingbrain.stores.lexical.fts5", "Fts5")}
+_VECTORS: Final = {"exact": ("codingbrain.stores.vectors.exact", "Exact")}
+_EMBEDDERS: Final = {"granite": ("codingbrain.inference.granite", "load")}
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Everything that one principal can reach."""
+
+    principal: Principal
+    memories: MemoryService
+    search: Search
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests can be served: `ok`, `degraded` (a lane is missing) or `down`, and a word per check."""
+
+    state: str
+    checks: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A running server without its faces."""
+
+    settings: Settings
+    metrics: Metrics
+    version: str
+    tokens: Tokens
+    owner: Principal
+    pipeline: Pipeline
+    shelf: Shelf
+
+    def workspace(self, principal: Principal) -> Workspace:
+        """What this principal can reach."""
+        return Workspace(principal, MemoryService(self.shelf, principal), Search(self.pipeline, principal))
+
+    def local(self) -> Principal:
+        """Whoever may open the data directory, over stdio."""
+        return self.owner
+
+    async def readiness(self) -> Readiness:
+        """Ask the record and the indexes; say how the model stands."""
+        engines = self.pipeline.engines
+        checks = {
+            "record": await self._check("record", engines.record.check()),
+            "lexical": await self._check("lexical", engines.lexical.check()),
+            "vectors": await self._check("vectors", engines.vectors.check()),
+            "embedder": self._embedder(),
+        }
+        whole = "ok" if set(checks.values()) <= {"ok", "off"} else "degraded"
+        return Readiness("down" if checks["record"] == "down" else whole, checks)
+
+    async def _check(self, dependency: str, check: Any) -> str:  # noqa: ANN401 - an awaitable of nothing
+        try:
+            with anyio.fail_after(self.settings.lane_timeout_seconds):
+                await check
+        except (CodingbrainError, TimeoutError):
+            self.metrics.health(dependency, Health.DOWN)
+            return "down"
+        self.metrics.health(dependency, Health.OK)
+        return "ok"
+
+    def _embedder(self) -> str:
+        match self.pipeline.engines.encoder.state:
+            case Ready():
+                word, health = "ok", Health.OK
+            case Loading():
+                word, health = "loading", Health.DEGRADED
+            case Missing():
+                word, health = "down", Health.DOWN
+            case Absent():
+                word, health = "off", Health.OK
+        self.metrics.health("embedder", health)
+        return word
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | None = None) -> AsyncGenerator[Runtime]:
+    """Open the stores, start the background work, and close everything in order afterwards.
+
+    `loader` replaces the embedding model that the settings name.
+
+    Raises:
+        StorageError, SchemaNewerError: the data directory cannot be used.
+    """
+    path = _private(settings.data_dir) / DATABASE
+    record = SqliteRecord(path, metrics)
+    async with record.running():
+        await settle(record, path)
+        engines = await _engines(settings, record, loader)
+        backlog = Backlog(Lane.VECTOR, settings.queue_limit, metrics)
+        runtime = await _assemble(settings, metrics, engines, backlog)
+        keeping = upkeep.Upkeep(OperatorRecord(record, upkeep.OPERATOR), settings.deleted_days, clock.now)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(engines.encoder.load)
+            tasks.start_soon(_follow, engines, backlog)
+            tasks.start_soon(keeping.run)
+            try:
+                yield runtime
+            finally:
+                tasks.cancel_scope.cancel()
+
+
+async def _engines(settings: Settings, record: SqliteRecord, loader: Loader | None) -> Engines:
+    lexical: ColocatedLexical = _engine(_LEXICAL, settings.lexical_url)(record)
+    vectors: VectorEngine = _engine(_VECTORS, settings.vectors_url)(record)
+    await lexical.prepare()
+    await vectors.prepare()
+    return Engines(record, lexical, vectors, Encoder(loader or _loader(settings)))
+
+
+async def _assemble(settings: Settings, metrics: Metrics, engines: Engines, backlog: Backlog) -> Runtime:
+    seal = Seal(cursor_key(settings.data_dir / "keys"), clock.now)
+    follows = None if isinstance(engines.encoder.state, Absent) else backlog
+    shelf = Shelf(engines.record, Indexes(engines.lexical, follows), seal, clock.now, ids.uuid7)
+    pipeline = Pipeline(engines, _tuning(settings), seal, metrics, clock.now, ids.uuid7)
+    tokens = Tokens(engines.record, clock.now, ids.uuid7)
+    return Runtime(settings, metrics, VERSION, tokens, await _owner(engines.record), pipeline, shelf)
+
+
+async def _owner(record: SqliteRecord) -> Principal:
+    user = await record.write_session(lambda session: settle_local_user(session, ids.uuid7, clock.now()))
+    return Principal(user.org, user.id, user.name, "stdio", EVERYTHING)
+
+
+async def _follow(engines: Engines, backlog: Backlog) -> None:
+    """Mend the indexes once, then keep the vector lane up to date."""
+    mending = catchup.CatchUp(OperatorRecord(engines.record, catchup.OPERATOR), clock.now)
+    await mending.lexical(engines.lexical)
+    state = await engines.encoder.settled()
+    if isinstance(state, Ready):
+        await mending.vectors(engines.vectors, state.embedder.model)
+        own = OperatorRecord(engines.record, indexer.OPERATOR)
+        await indexer.Indexer(own, engines.vectors, state.embedder, backlog, clock.now).run()
+
+
+def _tuning(settings: Settings) -> Tuning:
+    weights = {
+        Lane.LEXICAL: settings.weight_lexical,
+        Lane.VECTOR: settings.weight_vector,
+        Lane.RECENCY: settings.weight_recency,
+    }
+    half_life, candidates = settings.recency_half_life_days, settings.candidates
+    return Tuning(settings.fusion, weights, half_life, candidates, settings.lane_timeout_seconds)
+
+
+def _engine(known: Mapping[str, tuple[str, str]], url: str) -> Any:  # noqa: ANN401 - a class that its port describes
+    """The engine that a URL's scheme names; only the chosen one is imported."""
+    module, name = known[url.partition(":")[0]]
+    return getattr(importlib.import_module(module), name)
+
+
+def _loader(settings: Settings) -> Loader | None:
+    if settings.embedder_url.startswith("none:"):
+        return None
+    return lambda: _engine(_EMBEDDERS, settings.embedder_url)(settings.embedder_url, settings.embedder_threads)
+
+
+def _private(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder} cannot be used as the data directory: {error.strerror}"
+        raise StorageError(message) from None
+    return folder

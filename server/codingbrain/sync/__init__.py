@@ -1,0 +1,1 @@
+"""What keeps the derived indexes in step with the record."""
