@@ -10,11 +10,10 @@ EDITABLE := $(PIP) install --quiet --no-deps --no-index --no-build-isolation --e
 PYTEST := $(BIN)/python -m pytest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-FAST := $(wildcard tests/unit tests/contract tests/journeys tests/golden tests/quality tests/bench)
-QUICK := -m "not soak and not engines"
+FAST := -m "not soak and not engines" tests $(foreach part,house requirements smoke,--ignore=tests/$(part))
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check lint types layers rules smoke inspect test-engines soak bench bench-quality coverage lock report clean
+.PHONY: help run install test check lint types layers rules smoke inspect test-engines soak collections bench bench-quality coverage lock report clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -43,7 +42,7 @@ run: $(VENV)/.runtime ## install what is needed, then serve on 127.0.0.1:8765
 install: $(VENV)/.dev ## install what development needs
 
 test: $(VENV)/.dev ## the fast tests
-	$(PYTEST) $(QUICK) $(FAST) --junitxml=reports/test.xml
+	$(PYTEST) $(FAST) --junitxml=reports/test.xml
 
 check: lint types layers rules ## lint, types, layers, house rules, requirements
 
@@ -72,14 +71,17 @@ test-engines: $(VENV)/.dev ## the contract suite on every engine
 soak: $(VENV)/.dev ## the tests that run for minutes
 	$(PYTEST) -m soak tests --junitxml=reports/soak.xml
 
-bench: $(VENV)/.dev ## latency under load, against the committed baseline
-	$(BIN)/python -m tests.bench
+collections: $(VENV)/.dev
+	$(BIN)/python -m tests.quality.fetch
 
-bench-quality: $(VENV)/.dev ## retrieval quality, against grep and BM25
-	$(BIN)/python -m tests.quality
+bench: collections ## latency, throughput and memory beside references taken on the same machine
+	$(BIN)/python -m tests.bench.run $(ARGS)
+
+bench-quality: collections ## retrieval quality beside grep and BM25
+	$(BIN)/python -m tests.quality.run $(ARGS)
 
 coverage: $(VENV)/.dev ## the fast tests with line and branch coverage, child processes included
-	$(PYTEST) $(QUICK) $(FAST) --cov --cov-report=term --cov-report=xml --junitxml=reports/coverage-test.xml
+	$(PYTEST) $(FAST) --cov --cov-report=term --cov-report=xml --junitxml=reports/coverage-test.xml
 
 lock: $(VENV)/.dev ## resolve the dependencies again; `make lock UPGRADE=--upgrade` takes the newest
 	$(COMPILE) $(UPGRADE) pyproject.toml -o docker/requirements.lock

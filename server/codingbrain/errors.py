@@ -5,6 +5,8 @@ Each class has a stable `code` that callers may match on and says whether the sa
 Protocol numbers live with the faces that speak the protocol.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -176,3 +178,15 @@ class ModelUnavailableError(UnavailableError):
     """An embedding model is missing, damaged, or still loading."""
 
     code = "model_unavailable"
+
+
+@contextmanager
+def ungrouped() -> Generator[None]:
+    """Raise the only exception of a group as itself: a task group wraps even what its own block raises."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None

@@ -13,7 +13,7 @@ from codingbrain import clock, ids
 from codingbrain.access.keys import cursor_key
 from codingbrain.access.tokens import Tokens
 from codingbrain.domain.query import Lane
-from codingbrain.errors import CodingbrainError, StorageError
+from codingbrain.errors import CodingbrainError, StorageError, ungrouped
 from codingbrain.identity.principal import Principal
 from codingbrain.identity.scopes import EVERYTHING
 from codingbrain.memory.service import MemoryService, Shelf
@@ -130,14 +130,15 @@ async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | No
         backlog = Backlog(Lane.VECTOR, settings.queue_limit, metrics)
         runtime = await _assemble(settings, metrics, engines, backlog)
         keeping = upkeep.Upkeep(OperatorRecord(record, upkeep.OPERATOR), settings.deleted_days, clock.now)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(engines.encoder.load)
-            tasks.start_soon(_follow, engines, backlog)
-            tasks.start_soon(keeping.run)
-            try:
-                yield runtime
-            finally:
-                tasks.cancel_scope.cancel()
+        with ungrouped():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(engines.encoder.load)
+                tasks.start_soon(_follow, engines, backlog)
+                tasks.start_soon(keeping.run)
+                try:
+                    yield runtime
+                finally:
+                    tasks.cancel_scope.cancel()
 
 
 async def _engines(settings: Settings, record: SqliteRecord, loader: Loader | None) -> Engines:

@@ -1,17 +1,21 @@
-"""Installations to try out: the wheel in an environment of its own, the checkout, a copy of it, the MCP inspector."""
+"""Doors of the smoke tests: the wheel in an environment of its own, a copy of the checkout, the MCP inspector."""
 
 import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.house.sources import ROOT, tracked
+from tests.journeys.conftest import command
+from tests.journeys.program import Program
 from tests.smoke.inspector import Inspector
-from tests.smoke.program import Program, scripts
+from tests.smoke.recall import scripts
+
+__all__ = ["command"]
 
 INSTALL = 600
 """Seconds within which packages are fetched and installed."""
@@ -40,15 +44,11 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def installation(environment: Path, data_dir: Path) -> Program:
-    """The installed wheel's program, with an empty home."""
-    return Program(scripts(environment) / "codingbrain", data_dir)
-
-
-@pytest.fixture
-def program(data_dir: Path) -> Program:
-    """The checkout's program, with an empty home."""
-    return Program(scripts(Path(sys.prefix)) / "codingbrain", data_dir)
+async def installation(environment: Path, data_dir: Path) -> AsyncIterator[Program]:
+    """The installed wheel's program; the host that it leaves behind is ended."""
+    program = Program(data_dir / "data", program=(str(scripts(environment) / "codingbrain"),))
+    yield program
+    await program.run("stop")
 
 
 @pytest.fixture(scope="session")

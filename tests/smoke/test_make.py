@@ -2,13 +2,17 @@
 
 import os
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
 
+from tests.journeys.program import START, Program
 from tests.smoke.conftest import INSTALL
-from tests.smoke.program import Program, connected, remember_and_recall, scripts, served
+from tests.smoke.recall import connected, remember_and_recall, scripts
 
 
 @pytest.mark.anyio
@@ -16,17 +20,32 @@ from tests.smoke.program import Program, connected, remember_and_recall, scripts
 async def test_make_run_installs_and_serves(make: Path, data_dir: Path) -> None:
     assert "--require-hashes" in make_in(make, ".venv/.runtime")
     assert make_in(make, ".venv/.runtime").endswith("is up to date.\n")
-    program = Program(scripts(make / ".venv") / "codingbrain", data_dir)
-    async with served(["make", "run"], program.env, make) as origin:
+    program = Program(data_dir / "data", program=(str(scripts(make / ".venv") / "codingbrain"),))
+    async with running(make, program), connected(program) as client:
+        await remember_and_recall(client)
         async with httpx2.AsyncClient() as http:
-            assert (await http.get(f"{origin}/health/live")).status_code == 200
-        async with connected(origin, await program.token()) as client:
-            await remember_and_recall(client)
+            assert (await http.get(f"{(await program.status())['url']}/health/live")).status_code == 200
 
 
 def test_make_alone_lists_the_targets(make: Path) -> None:
     listed = {" ".join(line.split()[:2]) for line in make_in(make).splitlines()}
     assert {"make run", "make test", "make check"} <= listed
+
+
+@asynccontextmanager
+async def running(checkout: Path, program: Program) -> AsyncIterator[None]:
+    """`make run`, until the block ends."""
+    line, out = ["make", "-C", str(checkout), "run"], subprocess.DEVNULL
+    async with await anyio.open_process(line, env=program.env, stdout=out, stderr=out) as process:
+        try:
+            with anyio.fail_after(START):
+                while (await program.run("status")).returncode:
+                    pass
+            yield
+        finally:
+            await program.run("stop")
+            if process.returncode is None:
+                process.terminate()
 
 
 def make_in(checkout: Path, *targets: str) -> str:

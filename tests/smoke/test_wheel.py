@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.smoke.program import Program, connected, remember_and_recall
+from tests.journeys.program import Program
+from tests.smoke.recall import connected, remember_and_recall
 
 EMBEDDED = 400 * 1024 * 1024
 """Bytes that an embedded install may take, pip left out."""
@@ -42,14 +43,14 @@ def test_an_embedded_install_stays_small(
 @pytest.mark.anyio
 @pytest.mark.proves("RUN-11")
 async def test_the_wheel_serves_http(installation: Program) -> None:
-    async with installation.serve() as origin, connected(origin, await installation.token()) as client:
+    async with installation.serving(), connected(installation) as client:
         await remember_and_recall(client)
 
 
 @pytest.mark.anyio
 @pytest.mark.proves("RUN-11")
 async def test_the_wheel_speaks_stdio(installation: Program) -> None:
-    async with installation.stdio() as client:
+    async with installation.client() as client:
         await remember_and_recall(client)
 
 
@@ -57,10 +58,10 @@ async def test_the_wheel_speaks_stdio(installation: Program) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of files are POSIX")
 @pytest.mark.proves("RUN-11")
 async def test_what_the_wheel_stores_is_private(installation: Program) -> None:
-    async with installation.serve() as origin, connected(origin, await installation.token()) as client:
+    async with installation.serving(), connected(installation) as client:
         await remember_and_recall(client)
-        data = installation.home / "data"
-        open_to_others = {str(path): oct(mode(path)) for path in (data, *data.rglob("*")) if mode(path) & 0o077}
+        kept = (installation.data, *installation.data.rglob("*"))
+        open_to_others = {str(path): oct(mode(path)) for path in kept if mode(path) & 0o077}
     assert open_to_others == {}
 
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from codingbrain.access.recent import Recent
 from codingbrain.clock import Clock, Micros
 from codingbrain.errors import InvalidArgumentError, NotFoundError, UnauthenticatedError
 from codingbrain.identity.operator import Operator
@@ -54,6 +55,7 @@ class Tokens:
         self._record = OperatorRecord(record, OPERATOR)
         self._clock = clock
         self._mint = mint
+        self._recent = Recent(clock)
 
     async def issue(self, client: str, scopes: Iterable[Scope], lifetime: Micros | None) -> tuple[str, Issued]:
         """A new token for the local user, shown this once; `lifetime` of `None` never expires.
@@ -105,6 +107,7 @@ class Tokens:
         if not await self._record.write(work):
             message = f"there is no live token {token}"
             raise NotFoundError(message)
+        self._recent.forget()
 
     async def verify(self, token: str) -> Principal:
         """Who holds this token.
@@ -112,6 +115,9 @@ class Tokens:
         Raises:
             UnauthenticatedError: it is malformed, unknown, expired or revoked; which one is not said.
         """
+        if (recent := self._recent.get(token)) is not None:
+            return recent
+        epoch = self._recent.epoch
         org, token_id, secret = _parse(token)
 
         def work(session: Session) -> tuple[TokenRow | None, str | None]:
@@ -123,7 +129,9 @@ class Tokens:
             raise UnauthenticatedError(_REFUSED)
         known = {scope.value: scope for scope in Scope}
         scopes = frozenset(known[scope] for scope in row.scopes.split() if scope in known)
-        return Principal(row.org, row.user, name, row.client, scopes, row.id, row.expires_at)
+        principal = Principal(row.org, row.user, name, row.client, scopes, row.id, row.expires_at)
+        self._recent.put(token, principal, epoch)
+        return principal
 
     def _live(self, row: TokenRow, secret: str) -> bool:
         in_time = row.expires_at is None or self._clock() < row.expires_at

@@ -71,7 +71,7 @@ class GroupCommit:
 
     async def run(self) -> None:
         """Commit groups until `close`; then finish what was accepted."""
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), self._receive:
             async for first in self._receive:
                 group = [first, *self._waiting()]
                 await anyio.to_thread.run_sync(self._commit, group, limiter=self._thread)

@@ -11,6 +11,7 @@ from anyio import CapacityLimiter
 from sqlalchemy import Connection, Engine, QueuePool, StaticPool, create_engine, event
 from sqlmodel import Session
 
+from codingbrain.errors import ungrouped
 from codingbrain.record.group import GroupCommit
 from codingbrain.stores.faults import sqlite_faults
 from codingbrain.telemetry.metrics import Metrics
@@ -64,14 +65,17 @@ class SqliteRecord:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Serve writes until the block ends; writes that were accepted by then are finished first."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._group.run)
-            try:
-                yield
-            finally:
-                await self._group.close()
-        self._reading.dispose()
-        self._writing.dispose()
+        try:
+            with ungrouped():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._group.run)
+                    try:
+                        yield
+                    finally:
+                        await self._group.close()
+        finally:
+            self._reading.dispose()
+            self._writing.dispose()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a read connection, off the event loop."""

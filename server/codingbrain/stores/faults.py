@@ -1,7 +1,7 @@
 """What SQLite's failures mean for a caller, in one place for everything that shares its file."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,8 +20,11 @@ from codingbrain.errors import (
 _PRIMARY: Final = 0xFF
 """The low byte of an extended result code is the primary one (SQLite, "Result and Error Codes")."""
 
+_NO_ROOM: Final = "the database cannot grow: the disk or a quota is full; nothing was stored, make room and try again"
+
 _MEANINGS: Final[dict[int, tuple[type[CodingbrainError], str]]] = {
-    sqlite3.SQLITE_FULL: (StorageFullError, "the disk is full; nothing was stored, free some space and try again"),
+    sqlite3.SQLITE_FULL: (StorageFullError, _NO_ROOM),
+    sqlite3.SQLITE_IOERR_WRITE: (StorageFullError, _NO_ROOM),
     sqlite3.SQLITE_READONLY: (StorageReadOnlyError, "the database cannot be written; check its file permissions"),
     sqlite3.SQLITE_PERM: (StorageReadOnlyError, "the database cannot be written; check its file permissions"),
     sqlite3.SQLITE_CORRUPT: (StorageCorruptError, "the database file is damaged; restore a backup"),
@@ -35,7 +38,7 @@ _MEANINGS: Final[dict[int, tuple[type[CodingbrainError], str]]] = {
 
 
 @contextmanager
-def sqlite_faults() -> Iterator[None]:
+def sqlite_faults() -> Generator[None]:
     """Turn the driver's errors about the file into ours; a mistake in a statement stays what it is."""
     try:
         yield
@@ -50,4 +53,4 @@ def sqlite_faults() -> Iterator[None]:
 def _meaning(error: DatabaseError | sqlite3.Error) -> tuple[type[CodingbrainError], str] | None:
     origin = error.orig if isinstance(error, DatabaseError) else error
     code = getattr(origin, "sqlite_errorcode", None)
-    return _MEANINGS.get(code & _PRIMARY) if isinstance(code, int) else None
+    return (_MEANINGS.get(code) or _MEANINGS.get(code & _PRIMARY)) if isinstance(code, int) else None

@@ -1,0 +1,40 @@
+"""Serve MCP over HTTP, and every stdio client of the data directory, until interrupted."""
+
+import argparse
+import sys
+from contextlib import ExitStack
+
+from codingbrain import app
+from codingbrain.cli.entry import OK
+from codingbrain.host import wire
+from codingbrain.host.layout import claim
+from codingbrain.host.process import Http, Plan
+from codingbrain.host.process import run as serve
+from codingbrain.host.reach import Reach
+from codingbrain.host.web import bind, url
+from codingbrain.settings import load
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Where to listen."""
+    parser.add_argument("--host", help="address to bind")
+    parser.add_argument("--port", type=int, help="port to bind; 0 lets the system choose")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take the data directory over from a host that a client started, then serve."""
+    settings = load({name: value for name, value in vars(args).items() if value is not None})
+    reach = Reach(claim(settings.data_dir))
+    with ExitStack() as turn:
+        turn.enter_context(reach.turn())
+        reach.dismiss(wire.SPAWNED)
+        lock = reach.inherit()
+        bound = bind(settings.host, settings.port)
+
+        def listening() -> None:
+            turn.close()
+            print(f"codingbrain serves {url(bound)}/mcp", file=sys.stderr, flush=True)
+
+        serve(Plan(settings, reach.layout, app.protocol, listening, Http(bound, app.build)))
+        lock.release()
+    return OK

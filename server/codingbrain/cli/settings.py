@@ -1,0 +1,21 @@
+"""Show all settings as a table, or check those that are set."""
+
+import argparse
+
+from codingbrain.cli.entry import OK
+from codingbrain.settings import load, table
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which of the two."""
+    parser.add_argument("--check", action="store_true", help="print what is wrong with the settings, if anything")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    if args.check:
+        settings = load({"data_dir": args.data_dir} if args.data_dir else {})
+        print(f"the settings are valid; the data directory is {settings.data_dir}")
+    else:
+        print(table())
+    return OK

@@ -1,0 +1,1 @@
+"""Models that run beside the server or behind a URL."""

@@ -1,0 +1,1 @@
+"""Derived indexes: one file per engine."""

@@ -1,0 +1,114 @@
+"""The one guard: every call on every transport passes it, and nothing else runs a tool."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import anyio
+from loguru import logger
+
+from codingbrain.errors import (
+    CodingbrainError,
+    DeadlineExceededError,
+    InsufficientScopeError,
+    InternalError,
+    OverloadedError,
+    UnauthenticatedError,
+)
+from codingbrain.identity.principal import Principal
+from codingbrain.runtime import Workspace
+from codingbrain.telemetry import context
+from codingbrain.telemetry.metrics import Metrics
+from codingbrain.toolkit.catalogue import Catalogue, Entry, printable
+from codingbrain.toolkit.faults import validated
+
+SLOW_SECONDS: Final = 2.0
+"""Longer calls are logged; the objective for the slowest hundredth."""
+
+MAX_CALLS: Final = 256
+"""Calls that run at the same time; more are refused before they start."""
+
+
+class Guard:
+    """Decides whether a call runs, runs it within its time, and turns every failure into one of `errors`."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        workspace: Callable[[Principal], Workspace],
+        metrics: Metrics,
+        *,
+        monotonic: Callable[[], float] = time.perf_counter,
+        max_calls: int = MAX_CALLS,
+    ) -> None:
+        self.catalogue = catalogue
+        self._workspace = workspace
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._places = max_calls
+        self._timers = {entry.tool.name: metrics.tool_duration.labels(entry.tool.name) for entry in catalogue.entries}
+
+    async def call(
+        self, name: str, arguments: Mapping[str, object] | None, principal: Principal | None
+    ) -> dict[str, Any]:
+        """Run a tool as `principal`; the answer is the tool's result as JSON values.
+
+        Raises:
+            CodingbrainError: why there is no answer; nothing else is ever raised, except cancellation.
+        """
+        token = context.tool.set("")
+        began, outcome = self._monotonic(), "cancelled"
+        try:
+            answer = await self._run(name, arguments or {}, _authenticated(principal))
+            outcome = "ok"
+        except CodingbrainError as error:
+            outcome = error.code
+            raise
+        except Exception:  # noqa: BLE001 - the outermost edge of every tool: what it did not foresee stays inside
+            outcome = InternalError.code
+            logger.exception("{} broke", printable(name))
+            raise InternalError("The server failed at this call; its log says why.") from None
+        else:
+            return answer
+        finally:
+            self._note(outcome, self._monotonic() - began)
+            context.tool.reset(token)
+
+    def _admit(self, name: str, principal: Principal) -> Entry:
+        entry = self.catalogue.find(name)
+        context.tool.set(name)
+        if not entry.tool.scopes <= principal.scopes:
+            needed = sorted(entry.tool.scopes)
+            raise InsufficientScopeError(f"{name} needs a credential with: {', '.join(needed)}.", required=needed)
+        return entry
+
+    async def _run(self, name: str, arguments: Mapping[str, object], principal: Principal) -> dict[str, Any]:
+        entry = self._admit(name, principal)
+        tool = entry.tool
+        given = validated(tool.arguments, arguments)
+        if not self._places:
+            raise OverloadedError("Too many calls are running; try again in a moment.")
+        self._places -= 1
+        try:
+            with anyio.move_on_after(tool.deadline):
+                return entry.render(await tool.handler(self._workspace(principal), given))
+        finally:
+            self._places += 1
+        unsure = "" if tool.hints.read_only else " It may still take effect."
+        raise DeadlineExceededError(f"{tool.name} did not finish within {tool.deadline:g} s.{unsure}")
+
+    def _note(self, outcome: str, seconds: float) -> None:
+        name = context.tool.get() or "unknown"
+        self._metrics.tool_calls.labels(name, outcome).inc()
+        if timer := self._timers.get(name):
+            timer.observe(seconds)
+        if outcome not in {"ok", "cancelled", InternalError.code}:
+            logger.info("{} failed: {}", name, outcome)
+        elif seconds > SLOW_SECONDS:
+            logger.warning("{} took {:.3f} s", name, seconds)
+
+
+def _authenticated(principal: Principal | None) -> Principal:
+    if principal is None:
+        raise UnauthenticatedError("A credential is needed to call a tool.")
+    return principal

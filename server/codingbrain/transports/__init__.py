@@ -1,0 +1,1 @@
+"""How bytes reach the tools: streamable HTTP, SSE and the local socket behind stdio."""

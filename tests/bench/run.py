@@ -1,0 +1,81 @@
+"""The speed benchmark: `make bench`, or `python -m tests.bench.run`.
+
+Each figure stands beside a reference taken on the same machine in the same run; their ratio is what `--gate`
+compares with the committed `tests/bench/baseline.json`. Needs the collections (`python -m tests.quality.fetch`).
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.bench import footprint, searches, startup, writes
+from tests.bench.figure import Figure, accept, report, table, worse
+from tests.bench.load import Load
+from tests.bench.server import serving
+from tests.bench.texts import corpus
+
+_PARTS: Final = ("start", "writes", "bulk", "search", "footprint")
+_FACTOR: Final = 1.5
+
+
+def main() -> int:
+    """Measure, print, write the report; 1 if the gate is asked for and a ratio is too much worse."""
+    asked = _arguments()
+    with tempfile.TemporaryDirectory(prefix="cb-") as folder:
+        figures = list(_measure(Path(folder), asked))
+    print(table(figures))
+    about = {"python": platform.python_version(), "processors": os.cpu_count(), "memories": asked.size}
+    report(figures, about, asked.report)
+    if asked.accept:
+        accept(figures)
+    faults = list(worse(figures, asked.factor)) if asked.gate else []
+    print("\n".join(faults), file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.bench.run", description=__doc__)
+    parser.add_argument("--part", action="append", choices=_PARTS, help="default: all")
+    parser.add_argument("--size", type=int, default=100_000, help="memories that are searched")
+    parser.add_argument("--seeded", type=Path, help="keep the searched data directory here, and use it if it is there")
+    parser.add_argument("--report", type=Path, default=Path("reports/bench.json"))
+    parser.add_argument("--gate", action="store_true", help="fail if a ratio is worse than the baseline's")
+    parser.add_argument("--factor", type=float, default=_FACTOR, help="how many times worse the gate lets pass")
+    parser.add_argument("--accept", action="store_true", help="make the measured ratios the baseline")
+    return parser.parse_args()
+
+
+def _measure(folder: Path, asked: argparse.Namespace) -> Iterator[Figure]:
+    parts = asked.part or _PARTS
+    alone, crowd, rss = searches.references(folder)
+    if "start" in parts:
+        yield from startup.measure()
+    if "writes" in parts:
+        yield from writes.single(folder, corpus(4_000).texts, alone, crowd)
+    if "bulk" in parts:
+        yield writes.bulk(folder)
+    if "search" in parts:
+        yield from _search(asked.seeded or folder / "searched", asked.size, (alone, crowd, rss))
+    if "footprint" in parts:
+        yield from footprint.idle(folder, rss)
+        yield footprint.fronts(folder, rss)
+        yield footprint.installed()
+
+
+def _search(data: Path, size: int, floor: tuple[Load, Load, float]) -> Iterator[Figure]:
+    alone, crowd, rss = floor
+    if not data.exists():
+        searches.seed(data, size)
+    with serving(data) as server:
+        writes.settle(server)
+        yield from searches.measure(server, corpus(1).questions, size, alone, crowd)
+        yield Figure(f"RSS, {size} memories", server.usage.rss(), "MB", rss, "bare SDK RSS")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""A served instance in this process: the real runtime and application behind uvicorn on a loopback port."""
+
+import socket
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import anyio
+import httpx2
+import uvicorn
+from anyio.abc import TaskStatus
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+
+from codingbrain.app import build, protocol
+from codingbrain.clock import Micros
+from codingbrain.identity.scopes import EVERYTHING, Scope
+from codingbrain.runtime import Runtime, open_runtime
+from codingbrain.settings import load
+from codingbrain.telemetry.metrics import Metrics
+
+Era = Literal["2026-07-28", "legacy"]
+Transport = Literal["http", "sse"]
+
+WAIT: Final = 30.0
+"""Seconds within which anything happens on a busy machine."""
+
+MAX_BODY: Final = 256 * 1024
+MAX_SESSIONS: Final = 6
+
+JSON: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+META: Final = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a test may do with the instance."""
+
+    origin: str
+    runtime: Runtime
+    portal: BlockingPortal
+
+    def token(
+        self, scopes: Iterable[Scope] = EVERYTHING, *, client: str = "test", lifetime: Micros | None = None
+    ) -> tuple[str, UUID]:
+        """A new token and its id."""
+        text, issued = self.portal.call(self.runtime.tokens.issue, client, scopes, lifetime)
+        return text, issued.id
+
+    def revoke(self, token: UUID) -> None:
+        """End a token."""
+        self.portal.call(self.runtime.tokens.revoke, token)
+
+    def http(self, token: str | None = None) -> httpx2.AsyncClient:
+        """A plain HTTP client, with this credential."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx2.AsyncClient(base_url=self.origin, timeout=WAIT, headers=headers)
+
+    @asynccontextmanager
+    async def mcp(self, transport: Transport, era: Era, token: str, query: str = "") -> AsyncGenerator[Client]:
+        """An SDK client of one transport in one era."""
+        async with self.http(token) as http:
+            match transport:
+                case "http":
+                    path = streamable_http_client(f"{self.origin}/mcp{query}", http_client=http)
+                case "sse":
+                    path = sse_client(f"{self.origin}/sse{query}", headers={"Authorization": f"Bearer {token}"})
+            with anyio.fail_after(WAIT):
+                async with Client(path, mode=era, read_timeout_seconds=WAIT) as client:
+                    yield client
+
+
+def modern(method: str, name: str | None = None, **params: object) -> dict[str, Any]:
+    """The keyword arguments of a POST that carries one request of the 2026 era."""
+    named = {"Mcp-Name": name} if name else {}
+    body: dict[str, object] = {"name": name, **params} if name else params
+    return {
+        "json": {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**body, "_meta": META}},
+        "headers": {**JSON, "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, **named},
+    }
+
+
+@contextmanager
+def serve(data: Path) -> Iterator[Served]:
+    """Serve until the block ends; without an embedding model, which costs a second and 400 MB."""
+    settings = load(
+        {"data_dir": data, "embedder_url": "none:", "max_body_bytes": MAX_BODY, "max_sessions": MAX_SESSIONS}
+    )
+
+    async def run(*, task_status: TaskStatus[tuple[str, Runtime, uvicorn.Server]]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            async with open_runtime(settings, Metrics("test")) as runtime:
+                app = build(runtime, protocol(runtime))
+                server = uvicorn.Server(
+                    uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
+                )
+                # Connections wait in the backlog until the server accepts them, so nobody has to wait for it.
+                task_status.started((f"http://127.0.0.1:{bound.getsockname()[1]}", runtime, server))
+                await server.serve([bound])
+
+    with start_blocking_portal() as portal:
+        ended, (origin, runtime, server) = portal.start_task(run)
+        try:
+            yield Served(origin, runtime, portal)
+        finally:
+            server.should_exit = True
+            ended.result(WAIT)

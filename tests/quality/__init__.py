@@ -1,0 +1,1 @@
+"""How good the answers of a search are, measured on texts and questions written by others."""
