@@ -1,5 +1,8 @@
 """The metrics, for Prometheus on this machine."""
 
+from collections.abc import Callable
+from typing import Final
+
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
@@ -8,13 +11,18 @@ from starlette.routing import BaseRoute, Route
 
 from codingbrain.toolkit.replies import refusal
 
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")
 
-def routes(registry: CollectorRegistry, public_url: str | None) -> list[BaseRoute]:
-    """`/metrics` in the format that `Accept` asks for; never through the public origin."""
-    public = public_url.partition("://")[2].lower() if public_url else None
+
+def routes(registry: CollectorRegistry, is_local: Callable[[str], bool]) -> list[BaseRoute]:
+    """`/metrics` in the format that `Accept` asks for.
+
+    It is shown where `is_local` says so of the `Host`, and never through a proxy: metrics have no credential yet.
+    """
 
     async def metrics(request: Request) -> Response:
-        if public is not None and request.headers.get("host", "").lower() == public:
+        forwarded = any(name in request.headers for name in _FORWARDED)
+        if forwarded or not is_local(request.headers.get("host", "").lower()):
             return refusal(403, "Metrics are shown on the loopback interface only.")
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"Content-Type": media_type})

@@ -22,7 +22,7 @@ from codingbrain.toolkit.mcp import Face, serve
 from codingbrain.toolkit.replies import refusal
 from codingbrain.transports.gate import Gate, Policy
 from codingbrain.transports.http import Streamable
-from codingbrain.transports.origin import Origins
+from codingbrain.transports.origin import Origins, is_loopback
 from codingbrain.transports.sse import MESSAGES, Streams
 from codingbrain_admin import health, metrics
 from codingbrain_tools import INSTRUCTIONS, TOOLS
@@ -53,7 +53,7 @@ def build(runtime: Runtime, server: Server[Any]) -> ASGIApp:
         Route("/sse", Gate(streams, policy)),
         Route(MESSAGES, Gate(streams.messages, policy)),
         *health.routes(runtime.readiness, clock.now),
-        *metrics.routes(runtime.metrics.registry, settings.public_url),
+        *metrics.routes(runtime.metrics.registry, is_loopback),
     ]
 
     @asynccontextmanager

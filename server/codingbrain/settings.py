@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     embedder_url: Annotated[str, _scheme("granite", "none")] = Field(
         "granite:", description="The embedding model; `none:` runs without the vector lane."
     )
-    embedder_threads: int = Field(2, ge=1, le=64, description="Threads of the embedding model.")
+    embedder_threads: int = Field(1, ge=1, le=64, description="Threads of one embedding; more do not make it cheaper.")
     fusion: Literal["score", "rank"] = Field(
         "score", description="Fuse lanes by min-max scores or by reciprocal ranks."
     )

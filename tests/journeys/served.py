@@ -24,7 +24,7 @@ from codingbrain.runtime import Runtime, open_runtime
 from codingbrain.settings import load
 from codingbrain.telemetry.metrics import Metrics
 
-Era = Literal["2026-07-28", "legacy"]
+Era = Literal["auto", "legacy"]
 Transport = Literal["http", "sse"]
 
 WAIT: Final = 30.0

@@ -26,6 +26,14 @@ PING = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
 Forge = Callable[[Served], str]
 
 
+def garbage(_: Served) -> str:
+    return "garbage"
+
+
+def misshapen(_: Served) -> str:
+    return "cbr_x.y"
+
+
 def revoked(served: Served) -> str:
     token, id_ = served.token()
     served.revoke(id_)
@@ -51,7 +59,7 @@ async def test_no_credential_is_challenged_without_an_error(http_client: Served,
             assert answer.json()["error"]["code"] == "unauthenticated"
 
 
-@pytest.mark.parametrize("forge", [lambda _: "garbage", lambda _: "cbr_x.y", revoked, expired, tampered])
+@pytest.mark.parametrize("forge", [garbage, misshapen, revoked, expired, tampered])
 @MCP_PATHS
 async def test_a_token_that_is_not_good_is_refused(http_client: Served, method: str, path: str, forge: Forge) -> None:
     async with http_client.http(forge(http_client)) as http:

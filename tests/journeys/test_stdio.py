@@ -195,21 +195,11 @@ def _malformed_settings(data: Path) -> None:
     (data / "config.toml").write_text("idle_seconds = 'soon'\nnonsense = 1\n")
 
 
-def _read_only(data: Path) -> None:
-    data.symlink_to("/sys/kernel")
-
-
 FAULTS = [
     (_file_in_the_way, "storage_failed", 1),
     (_damaged_database, "storage_corrupt", 1),
     (_newer_database, "schema_newer", 1),
     (_malformed_settings, "configuration_invalid", 2),
-    pytest.param(
-        _read_only,
-        "storage_read_only",
-        1,
-        marks=pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that refuses even root"),
-    ),
 ]
 
 
@@ -227,6 +217,15 @@ async def test_a_data_directory_that_cannot_be_used_is_said_to_the_client(
         _, errors = await stdio.end()
     assert errors.startswith(f"codingbrain: {code}: ")
     assert "Traceback" not in errors
+
+
+@pytest.mark.proves("RUN-11")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that refuses even root")
+async def test_a_place_that_cannot_be_written_is_said_to_the_client(mcp_client: Program) -> None:
+    async with Program(Path("/sys/kernel/codingbrain"), mcp_client.settings).stdio() as stdio:
+        answer = await stdio.call("whoami")
+        assert answer["error"]["data"]["code"] == "storage_read_only"
+        assert (await stdio.end())[0] == 1
 
 
 @pytest.mark.proves("RUN-10")

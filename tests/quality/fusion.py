@@ -60,6 +60,15 @@ def standard(scores: Sequence[float]) -> Sequence[float]:
     return [1 / (1 + math.exp(-(score - mean) / deviation)) for score in scores]
 
 
+def robust(scores: Sequence[float]) -> Sequence[float]:
+    """The distance from the last in median absolute deviations: a list whose first stand out weighs more."""
+    if len(scores) < 2:
+        return [1.0 for _ in scores]
+    middle, low = statistics.median(scores), min(scores)
+    deviation = statistics.median(abs(score - middle) for score in scores) or 1.0
+    return [(score - low) / deviation for score in scores]
+
+
 FUSIONS: Mapping[str, Fusion] = {
     "rank k=10": combine(rank(10)),
     "rank k=60": combine(rank(60)),
@@ -67,6 +76,7 @@ FUSIONS: Mapping[str, Fusion] = {
     "floored": combine(floored),
     "normal": combine(normal),
     "standard": combine(standard),
+    "robust": combine(robust),
 }
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Annotated, Any, cast
 from uuid import UUID
@@ -65,18 +65,18 @@ async def echo(workspace: Workspace, said: Said) -> Answer:
 
 
 def tool(handler: Callable[..., Any] = echo, **other: object) -> AnyTool:
-    fields: dict[str, Any] = {
-        "name": "echo",
-        "title": "Echo",
-        "description": "Says it again.",
-        "toolset": Toolset.CORE,
-        "scopes": frozenset({Scope.MEMORIES_READ}),
-        "arguments": Said,
-        "result": Answer,
-        "handler": handler,
-        "hints": READS,
-    }
-    return Tool(**fields | other)
+    plain: AnyTool = Tool(
+        name="echo",
+        title="Echo",
+        description="Says it again.",
+        toolset=Toolset.CORE,
+        scopes=frozenset({Scope.MEMORIES_READ}),
+        arguments=Said,
+        result=Answer,
+        handler=handler,
+        hints=READS,
+    )
+    return replace(plain, **other)
 
 
 def workspace(principal: Principal) -> Workspace:

@@ -25,6 +25,14 @@ def test_an_open_directory_is_closed(data_dir: Path) -> None:
     assert mode(data_dir) == 0o700
 
 
+def test_an_open_directory_of_others_is_left_alone(data_dir: Path) -> None:
+    data_dir.chmod(0o755)
+    (data_dir / "thesis.txt").write_text("x")
+    with pytest.raises(StorageError, match="holds other files"):
+        claim(data_dir)
+    assert mode(data_dir) == 0o755
+
+
 def test_a_file_in_the_way_is_said(data_dir: Path) -> None:
     (data_dir / "file").write_text("x")
     for where in (data_dir / "file", data_dir / "file" / "below"):

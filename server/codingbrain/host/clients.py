@@ -1,7 +1,7 @@
 """Who is connected to a host."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import anyio
 from anyio.abc import ByteStream
@@ -39,17 +39,20 @@ class Clients:
     def __init__(self) -> None:
         self._voices: set[Voice] = set()
         self._changed = anyio.Event()
+        self._farewell = b""
 
     def __len__(self) -> int:
         """How many there are."""
         return len(self._voices)
 
-    @contextmanager
-    def joined(self, voice: Voice) -> Generator[None]:
-        """Count a front while the block runs."""
+    @asynccontextmanager
+    async def joined(self, voice: Voice) -> AsyncGenerator[None]:
+        """Count a front while the block runs; one that comes too late is dismissed at once."""
         self._voices.add(voice)
         self._change()
         try:
+            if self._farewell:
+                await voice.send(self._farewell)
             yield
         finally:
             self._voices.discard(voice)
@@ -68,12 +71,18 @@ class Clients:
                 return
 
     async def dismiss(self, line: bytes) -> None:
-        """Say `line` to each front, and return once all have left."""
+        """Say `line` to each front, those that are still to come included, and return once all have left."""
+        self._farewell = line
         async with anyio.create_task_group() as tasks:
             for voice in self._voices:
                 tasks.start_soon(_say, voice, line)
         while self._voices:
             await self._changed.wait()
+
+    async def hang_up(self) -> None:
+        """Close every connection."""
+        for voice in tuple(self._voices):
+            await voice.aclose()
 
     def _change(self) -> None:
         self._changed.set()

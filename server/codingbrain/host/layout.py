@@ -8,6 +8,7 @@ from pathlib import Path
 from codingbrain.errors import StorageError, StorageReadOnlyError
 
 _PRIVATE = 0o700
+_OURS = frozenset({"host.lock", "start.lock", "codingbrain.db", "config.toml"})
 _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -48,7 +49,7 @@ def claim(root: Path) -> Layout:
 
     Raises:
         StorageReadOnlyError: the directory cannot be created or changed.
-        StorageError: something else is in the way, or another user owns it.
+        StorageError: something else is in the way, another user owns it, or it is open to others and not ours.
     """
     where = root.expanduser().absolute()
     try:
@@ -67,6 +68,10 @@ def _close(where: Path) -> None:
         message = f"the data directory {where} belongs to another user; choose your own with CODINGBRAIN_DATA_DIR"
         raise StorageError(message)
     if found.st_mode & 0o077:
+        # Closing a folder that others use, such as the one for temporary files, would harm them.
+        if (held := set(os.listdir(where))) and not held & _OURS:
+            message = f"the data directory {where} is open to others and holds other files; choose an empty one"
+            raise StorageError(message)
         where.chmod(_PRIVATE)
 
 

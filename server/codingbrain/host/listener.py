@@ -52,7 +52,7 @@ class Reception:
         await buffered.send(wire.encode(about))
         if hello.get("role") == wire.MCP:
             voice = Voice(buffered)
-            with self.clients.joined(voice):
+            async with self.clients.joined(voice):
                 await self.serve(voice)
         else:
             await buffered.send(wire.encode(await self._reply(await _line(buffered))))

@@ -145,6 +145,8 @@ async def _drain(clients: Clients, web: Web | None) -> None:
         await clients.dismiss(wire.RETIRING)
         if web is not None:
             await web.ended.wait()
+    # Fronts whose calls take longer learn that the host is lost, rather than a cancelled call's answer.
+    await clients.hang_up()
 
 
 async def _heed_signals(stop: anyio.Event) -> None:

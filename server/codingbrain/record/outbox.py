@@ -64,16 +64,19 @@ def done(session: Session, entries: Sequence[Entry]) -> None:
     session.exec(delete(OutboxRow).where(col(OutboxRow.seq).in_([entry.seq for entry in entries])))
 
 
-def postpone(session: Session, entries: Sequence[Entry], code: str, at: Micros) -> None:
-    """Try entries again later, each time twice as late; after `MOST_ATTEMPTS` they are dead."""
-    for entry in entries:
-        attempts = entry.attempts + 1
-        wait = min(SECOND << attempts, _LONGEST_WAIT)
-        session.exec(
-            update(OutboxRow)
-            .where(col(OutboxRow.seq) == entry.seq)
-            .values(attempts=attempts, due_at=at + wait, error=code, dead=attempts >= MOST_ATTEMPTS)
+def give_back(session: Session, entry: Entry, code: str, at: Micros, *, retryable: bool) -> None:
+    """Try an entry again, each time twice as late; without hope, or after `MOST_ATTEMPTS`, it is dead."""
+    attempts = entry.attempts + 1
+    session.exec(
+        update(OutboxRow)
+        .where(col(OutboxRow.seq) == entry.seq)
+        .values(
+            attempts=attempts,
+            due_at=at + min(SECOND << attempts, _LONGEST_WAIT),
+            error=code,
+            dead=not retryable or attempts >= MOST_ATTEMPTS,
         )
+    )
 
 
 def depth(session: Session, lane: str) -> tuple[int, Micros | None]:
@@ -91,7 +94,12 @@ def revive(session: Session, at: Micros) -> None:
 
 
 def enqueue_all(session: Session, org: UUID, lane: str, objects: Sequence[UUID], at: Micros) -> None:
-    """Note objects of any version that a lane has to look at again."""
+    """Note objects, of whatever version, that a lane has to look at and that do not wait already."""
+    waiting = select(OutboxRow.object).where(
+        OutboxRow.org == org, OutboxRow.lane == lane, col(OutboxRow.object).in_(objects)
+    )
+    missing = set(objects) - set(session.exec(waiting).all())
     session.add_all(
-        OutboxRow(org=org, object=changed, version=0, lane=lane, created_at=at, due_at=at) for changed in objects
+        OutboxRow(org=org, object=changed, version=0, lane=lane, created_at=at, due_at=at)
+        for changed in sorted(missing)
     )

@@ -30,9 +30,11 @@ class Backlog:
             raise OverloadedError(message)
 
     def set(self, depth: int) -> None:
-        """Note what was counted."""
+        """Note what was counted, and wake those who wait for their entries."""
         self.depth = depth
         self._gauge.set(depth)
+        self.progress.set()
+        self.progress = anyio.Event()
 
     def aged(self, seconds: float) -> None:
         """Note how long the oldest entry has waited."""
@@ -47,8 +49,6 @@ class Backlog:
     def remove(self, entries: int) -> None:
         """Note entries that were taken up, and wake those who wait for theirs."""
         self.set(max(0, self.depth - entries))
-        self.progress.set()
-        self.progress = anyio.Event()
 
     async def added(self, seconds: float) -> None:
         """Wait for new entries, at most so long."""

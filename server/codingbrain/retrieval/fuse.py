@@ -22,12 +22,13 @@ Fused = tuple[UUID, float, Why]
 
 
 def fuse(lists: Mapping[Lane, Sequence[Match]], weights: Mapping[Lane, float], method: Method) -> list[Fused]:
-    """Every object of every list with its fused score and its standing per lane, best first."""
+    """Every object of every list with its fused score, from 0 to 1, and its standing per lane, best first."""
+    total = sum(weights[lane] for lane in lists) or 1.0
     scores: dict[UUID, float] = defaultdict(float)
     why: dict[UUID, Why] = defaultdict(dict)
     for lane, matches in lists.items():
         for rank, (match, share) in enumerate(zip(matches, _shares(lane, matches, method), strict=True), start=1):
-            scores[match.id] += weights[lane] * share
+            scores[match.id] += weights[lane] / total * share
             why[match.id][lane] = Standing(rank, match.score)
     return sorted(((id_, scores[id_], why[id_]) for id_ in scores), key=lambda fused: (-fused[1], fused[0]))
 

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
+import anyio.to_thread
 from loguru import logger
 
 from codingbrain.clock import SECOND, Clock
@@ -74,19 +75,31 @@ class Indexer:
         self._backlog.aged((at - entries[0].created_at) / SECOND if entries else 0)
         for org, of_org in groupby(sorted(entries, key=attrgetter("org")), key=attrgetter("org")):
             await self._take_up(org, list(of_org))
+        if not entries:
+            await self._count()
         return len(entries)
 
     async def _take_up(self, org: UUID, entries: Sequence[Entry]) -> None:
+        """Take up entries of one tenant; if they fail together, each on its own: one must not hold up the rest."""
         try:
             await self._apply(org, sorted({entry.object for entry in entries}))
         except Exception as error:  # noqa: BLE001 - a text that breaks the model must not end the indexing of others
-            code, at = getattr(error, "code", InternalError.code), self._clock()
-            logger.opt(exception=error).warning("{} changes could not be indexed: {}", len(entries), code)
-            await self._record.write(lambda session: outbox.postpone(session, entries, code, at))
-            await self._count()
+            if len(entries) > 1:
+                for entry in entries:
+                    await self._take_up(org, [entry])
+            else:
+                await self._give_back(entries[0], error)
         else:
             await self._record.write(lambda session: outbox.done(session, entries))
             self._backlog.remove(len(entries))
+
+    async def _give_back(self, entry: Entry, error: Exception) -> None:
+        """Postpone what may succeed later; what cannot is dead, and its memory says so."""
+        retryable = isinstance(error, CodingbrainError) and error.retryable
+        code, at = getattr(error, "code", InternalError.code), self._clock()
+        logger.opt(exception=error).warning("a change could not be indexed: {}", code)
+        await self._record.write(lambda session: outbox.give_back(session, entry, code, at, retryable=retryable))
+        await self._count()
 
     async def _apply(self, org: UUID, ids: Sequence[UUID]) -> None:
         index = self._vectors.tenant(self._record.operator.tenant(org), self._embedder.model)
@@ -120,9 +133,10 @@ def _drops(found: Mapping[UUID, Indexable]) -> list[VectorChange]:
 
 
 async def _embedded(fresh: Sequence[Indexable], embedder: Embedder) -> list[VectorChange]:
-    pieces = [embedder.split(one.memory.text) for one in fresh]
-    if not pieces:
+    if not fresh:
         return []
+    texts = [one.memory.text for one in fresh]
+    pieces = await anyio.to_thread.run_sync(lambda: [embedder.split(text) for text in texts])
     vectors = await embedder.documents([piece for of_one in pieces for piece in of_one])
     changes: list[VectorChange] = []
     start = 0

@@ -84,28 +84,29 @@ class Gate:
             )
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer", principal: Principal, token: str) -> None:
-        """Run the transport as `principal`; a stream ends when its token does."""
+        """Run the transport as `principal`; for a stream the client is gone once its token is."""
         caller, user = current.set(principal), auth_context_var.set(scope["user"])
         try:
             if scope["method"] != "GET":
                 await self._app(scope, receive, answer.send)
                 return
+            stream = _Stream(receive)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch, token, tasks.cancel_scope)
-                await self._app(scope, receive, answer.send)
+                tasks.start_soon(self._watch, token, stream)
+                await self._app(scope, stream.receive, answer.send)
                 tasks.cancel_scope.cancel()
             await answer.end()
         finally:
             auth_context_var.reset(user)
             current.reset(caller)
 
-    async def _watch(self, token: str, stream: anyio.CancelScope) -> None:
+    async def _watch(self, token: str, stream: "_Stream") -> None:
         while True:
             await anyio.sleep(self._policy.recheck_seconds)
             try:
                 await self._policy.verify(token)
             except UnauthenticatedError:
-                stream.cancel()
+                stream.ended.set()
                 return
             except CodingbrainError:
                 continue  # a store that does not answer says nothing about the token
@@ -129,6 +130,28 @@ class _Replay:
     async def __call__(self) -> Message:
         message, self._pending = self._pending, None
         return message or await self._receive()
+
+
+class _Stream:
+    """`receive` that reports a disconnect once the stream is to end, so that the transport cleans up as ever."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.ended = anyio.Event()
+        self._receive = receive
+
+    async def receive(self) -> Message:
+        message: Message = {"type": "http.disconnect"}
+        async with anyio.create_task_group() as race:
+
+            async def listen() -> None:
+                nonlocal message
+                message = await self._receive()
+                race.cancel_scope.cancel()
+
+            race.start_soon(listen)
+            await self.ended.wait()
+            race.cancel_scope.cancel()
+        return message
 
 
 class _Answer:

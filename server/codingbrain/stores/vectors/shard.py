@@ -1,9 +1,9 @@
 """One tenant's vectors in memory: a scan of sign bits, then exact scores of the nearest.
 
-Signs keep the order of cosines well enough to choose candidates (Charikar, STOC 2002), if they are taken around the mean
-of the vectors: embeddings of one model lean to one side, and their plain signs have much in common. The candidates are
-scored from 16-bit floats. Objects that match a filter are counted first, and few of them are scored
-without the detour. Rows are only ever appended; a change retires the object's old place.
+Signs keep the order of cosines well enough to choose candidates (Charikar, STOC 2002), if they are taken around the
+mean of the vectors: embeddings of one model lean to one side, and their plain signs have much in common. The candidates
+are scored from 16-bit floats; where few objects pass the filter, all of them are. Rows are only ever appended: a change
+retires the object's old place.
 """
 
 from collections.abc import Iterable, Sequence
