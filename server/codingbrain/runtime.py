@@ -126,7 +126,7 @@ async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | No
     record = SqliteRecord(path, metrics)
     async with record.running():
         await settle(record, path)
-        engines = await _engines(settings, record, loader)
+        engines = await _engines(settings, metrics, record, loader)
         backlog = Backlog(Lane.VECTOR, settings.queue_limit, metrics)
         runtime = await _assemble(settings, metrics, engines, backlog)
         keeping = upkeep.Upkeep(OperatorRecord(record, upkeep.OPERATOR), settings.deleted_days, clock.now)
@@ -141,12 +141,12 @@ async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | No
                     tasks.cancel_scope.cancel()
 
 
-async def _engines(settings: Settings, record: SqliteRecord, loader: Loader | None) -> Engines:
+async def _engines(settings: Settings, metrics: Metrics, record: SqliteRecord, loader: Loader | None) -> Engines:
     lexical: ColocatedLexical = _engine(_LEXICAL, settings.lexical_url)(record)
     vectors: VectorEngine = _engine(_VECTORS, settings.vectors_url)(record)
     await lexical.prepare()
     await vectors.prepare()
-    return Engines(record, lexical, vectors, Encoder(loader or _loader(settings)))
+    return Engines(record, lexical, vectors, Encoder(loader or _loader(settings), metrics))
 
 
 async def _assemble(settings: Settings, metrics: Metrics, engines: Engines, backlog: Backlog) -> Runtime:
@@ -154,8 +154,9 @@ async def _assemble(settings: Settings, metrics: Metrics, engines: Engines, back
     follows = None if isinstance(engines.encoder.state, Absent) else backlog
     shelf = Shelf(engines.record, Indexes(engines.lexical, follows), seal, clock.now, ids.uuid7)
     pipeline = Pipeline(engines, _tuning(settings), seal, metrics, clock.now, ids.uuid7)
-    tokens = Tokens(engines.record, clock.now, ids.uuid7)
-    return Runtime(settings, metrics, VERSION, tokens, await _owner(engines.record), pipeline, shelf)
+    owner = await _owner(engines.record)
+    tokens = Tokens(engines.record, owner, clock.now, ids.uuid7)
+    return Runtime(settings, metrics, VERSION, tokens, owner, pipeline, shelf)
 
 
 async def _owner(record: SqliteRecord) -> Principal:

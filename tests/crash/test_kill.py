@@ -1,15 +1,19 @@
 """Processes that are killed without warning, in the middle of writes."""
 
+import json
 import os
 import random
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from mcp import Client, MCPError
+from mcp.types import CallToolResult
 
 from tests.crash.load import Account, fronts, indexed, missing, names, writing
-from tests.journeys.program import Program
+from tests.journeys.program import Mode, Program
 
 pytestmark = [
     pytest.mark.anyio,
@@ -53,6 +57,27 @@ async def survive(program: Program, rounds: int) -> Account:
         await indexed(reader, account.kept)
         assert await missing(reader, account.kept, "vector") == []
     return account
+
+
+@pytest.mark.proves("RUN-6")
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_session_goes_on_with_the_next_host(mcp_client: Program, mode: Mode) -> None:
+    async with mcp_client.client(mode) as client:
+        await client.call_tool("add_memories", {"text": "the first host knows this"})
+        killed = mcp_client.kill_host()
+        found = await retried(client, "search_memory", {"query": "what the first host knows"})
+        assert "the first host knows this" in json.dumps(found.structured_content)
+        assert mcp_client.host != killed
+
+
+async def retried(client: Client, tool: str, arguments: dict[str, Any]) -> CallToolResult:
+    """Call a tool as a client does that heeds what it is told."""
+    while True:
+        try:
+            return await client.call_tool(tool, arguments)
+        except MCPError as error:
+            if error.error.data != {"code": "host_lost", "retryable": True}:
+                raise
 
 
 @pytest.mark.proves("RUN-6")

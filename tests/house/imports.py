@@ -11,7 +11,7 @@ LOADERS = frozenset(
         "server/codingbrain/runtime.py",  # engines, by URL scheme
         "server/codingbrain/cli/entry.py",  # commands, by word
         "server/codingbrain/record/schema.py",  # Alembic, only when a revision is due
-    "server/codingbrain/telemetry/logs.py",  # the OTLP exporter, which is an extra
+        "server/codingbrain/telemetry/logs.py",  # the OTLP exporter, which is an extra
     }
 )
 """The modules that may load another one by its name."""

@@ -20,6 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from codingbrain.app import build, protocol
 from codingbrain.clock import Micros
 from codingbrain.identity.scopes import EVERYTHING, Scope
+from codingbrain.retrieval.encoder import Loader
 from codingbrain.runtime import Runtime, open_runtime
 from codingbrain.settings import load
 from codingbrain.telemetry.metrics import Metrics
@@ -89,15 +90,14 @@ def modern(method: str, name: str | None = None, **params: object) -> dict[str, 
 
 
 @contextmanager
-def serve(data: Path) -> Iterator[Served]:
-    """Serve until the block ends; without an embedding model, which costs a second and 400 MB."""
-    settings = load(
-        {"data_dir": data, "embedder_url": "none:", "max_body_bytes": MAX_BODY, "max_sessions": MAX_SESSIONS}
-    )
+def serve(data: Path, loader: Loader | None = None, **overrides: object) -> Iterator[Served]:
+    """Serve until the block ends; unless told otherwise without an embedding model, which takes a second to load."""
+    defaults = {"embedder_url": "none:", "max_body_bytes": MAX_BODY, "max_sessions": MAX_SESSIONS}
+    settings = load({"data_dir": data, **defaults, **overrides})
 
     async def run(*, task_status: TaskStatus[tuple[str, Runtime, uvicorn.Server]]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as bound:
-            async with open_runtime(settings, Metrics("test")) as runtime:
+            async with open_runtime(settings, Metrics("test"), loader) as runtime:
                 app = build(runtime, protocol(runtime))
                 server = uvicorn.Server(
                     uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)

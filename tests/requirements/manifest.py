@@ -10,15 +10,16 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How far one requirement is met; a partial one has a note on what is missing."""
+    """How far one requirement is met, what is missing if anything is, and fixtures that are doors for it alone."""
 
     status: Literal["complete", "partial"]
     note: str = ""
+    doors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The delivered requirements, and the fixtures that count as doors."""
+    """The delivered requirements, and the fixtures that count as doors for all of them."""
 
     doors: frozenset[str]
     delivered: dict[str, Delivery]
@@ -28,6 +29,10 @@ class Manifest:
         """Read `manifest.toml`."""
         raw = tomllib.loads((HERE / "manifest.toml").read_text("utf-8"))
         return cls(frozenset(raw["doors"]), {name: Delivery(**entry) for name, entry in raw["delivered"].items()})
+
+    def doors_of(self, requirement: str) -> frozenset[str]:
+        """The fixtures that count as doors for one requirement."""
+        return self.doors.union(self.delivered[requirement].doors if requirement in self.delivered else ())
 
 
 def known() -> frozenset[str]:

@@ -3,7 +3,7 @@
 from textwrap import dedent
 
 from tests.house.sources import Source
-from tests.requirements.manifest import known
+from tests.requirements.manifest import Delivery, Manifest, known
 from tests.requirements.proofs import Proof, doorless, proofs, undelivered, unknown, unproven
 
 TEXT = dedent("""
@@ -50,8 +50,14 @@ def test_unknown_ids_are_found() -> None:
 
 
 def test_missing_doors_are_found() -> None:
-    assert len(list(doorless(found(), frozenset({"command"})))) == 2
-    assert list(doorless(found(), frozenset({"command", "mcp_client"}))) == []
+    assert len(list(doorless(found(), lambda _: frozenset({"command"})))) == 2
+    assert list(doorless(found(), lambda _: frozenset({"command", "mcp_client"}))) == []
+
+
+def test_a_requirement_may_have_a_door_of_its_own() -> None:
+    manifest = Manifest(frozenset({"command"}), {"TEST-1": Delivery("partial", "some", ("engine",))})
+    assert manifest.doors_of("TEST-1") == {"command", "engine"}
+    assert manifest.doors_of("RUN-1") == {"command"}
 
 
 def test_missing_proofs_are_found() -> None:

@@ -51,6 +51,16 @@ async def installation(environment: Path, data_dir: Path) -> AsyncIterator[Progr
     await program.run("stop")
 
 
+@pytest.fixture
+async def uvx(wheel: Path, data_dir: Path) -> AsyncIterator[Program]:
+    """The wheel as clients start it through `uvx`, with the newest dependencies that its metadata allows."""
+    line = (str(scripts(Path(sys.prefix)) / "uv"), "tool", "run", "--quiet", "--from", str(wheel), "codingbrain")
+    run(*line, "--version")
+    program = Program(data_dir / "data", program=line)
+    yield program
+    await program.run("stop")
+
+
 @pytest.fixture(scope="session")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of what git holds, where `make` has not run yet."""

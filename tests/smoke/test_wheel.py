@@ -55,6 +55,13 @@ async def test_the_wheel_speaks_stdio(installation: Program) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.proves("RUN-11")
+async def test_uvx_runs_the_wheel(uvx: Program) -> None:
+    async with uvx.client() as client:
+        await remember_and_recall(client)
+
+
+@pytest.mark.anyio
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of files are POSIX")
 @pytest.mark.proves("RUN-11")
 async def test_what_the_wheel_stores_is_private(installation: Program) -> None:

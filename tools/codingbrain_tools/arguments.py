@@ -1,7 +1,7 @@
 """What callers may say to the memory tools, checked where the bytes come in."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -18,7 +18,6 @@ from codingbrain.domain.memory import (
     Patch,
     Source,
     State,
-    Visibility,
 )
 from codingbrain.domain.query import MAX_LIMIT, MAX_QUERY, Criteria
 
@@ -111,7 +110,6 @@ class MemoryIn(Fields):
     tags: Tags | None = None
     source: SourceIn | None = None
     created_at: datetime | None = None
-    visibility: Literal[Visibility.USER] = Visibility.USER
 
     def draft(self, client: str) -> Draft:
         """The memory as the service wants it; without a source it is the client's."""
@@ -119,7 +117,6 @@ class MemoryIn(Fields):
         return Draft(
             text=self.text,
             category=self.category,
-            visibility=self.visibility,
             artifact=self.artifact(),
             entities=unique(self.entities),
             tags=unique(self.tags),

@@ -76,7 +76,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["org"], ["orgs.id"], name="fk_memories_org_orgs"),
         sa.PrimaryKeyConstraint("org", "id", name="pk_memories"),
     )
-    op.create_index("memories_by_digest", "memories", ["org", "audience", "digest"], unique=False)
+    op.create_index("memories_by_digest", "memories", ["org", "audience", "digest", "id"], unique=False)
     op.create_index("memories_deleted", "memories", ["org", "deleted_at"], unique=False)
     op.create_index("memories_newest", "memories", ["org", "audience", "state", "created_at", "id"], unique=False)
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlmodel import Session
-
 from codingbrain.access.recent import Recent
 from codingbrain.clock import Clock, Micros
 from codingbrain.errors import InvalidArgumentError, NotFoundError, UnauthenticatedError
@@ -24,7 +22,6 @@ from codingbrain.identity.principal import Principal
 from codingbrain.identity.scopes import Scope
 from codingbrain.ids import Mint
 from codingbrain.record import tokens as rows
-from codingbrain.record.orgs import settle_local_user, user_name
 from codingbrain.record.sqlite import SqliteRecord
 from codingbrain.record.tables import TokenRow
 from codingbrain.record.unit import OperatorRecord
@@ -49,10 +46,11 @@ class Issued:
 
 
 class Tokens:
-    """Issues, lists, revokes and verifies tokens of the local org."""
+    """Issues, lists, revokes and verifies tokens of the local user."""
 
-    def __init__(self, record: SqliteRecord, clock: Clock, mint: Mint) -> None:
+    def __init__(self, record: SqliteRecord, owner: Principal, clock: Clock, mint: Mint) -> None:
         self._record = OperatorRecord(record, OPERATOR)
+        self._owner = owner
         self._clock = clock
         self._mint = mint
         self._recent = Recent(clock)
@@ -65,33 +63,26 @@ class Tokens:
         """
         granted = sorted(set(scopes))
         _check(client, granted, lifetime)
-        token_id, secret, at = self._mint(), secrets.token_urlsafe(32), self._clock()
-
-        def work(session: Session) -> TokenRow:
-            user = settle_local_user(session, self._mint, at)
-            row = TokenRow(
-                org=user.org,
-                id=token_id,
-                user=user.id,
-                client=client,
-                scopes=" ".join(granted),
-                digest=_digest(secret),
-                created_at=at,
-                expires_at=None if lifetime is None else at + lifetime,
-                revoked_at=None,
-            )
-            rows.add(session, row)
-            return row
-
-        row = await self._record.write(work)
+        secret, at = secrets.token_urlsafe(32), self._clock()
+        row = TokenRow(
+            org=self._owner.org,
+            id=self._mint(),
+            user=self._owner.user,
+            client=client,
+            scopes=" ".join(granted),
+            digest=_digest(secret),
+            created_at=at,
+            expires_at=None if lifetime is None else at + lifetime,
+            revoked_at=None,
+        )
+        await self._record.write(lambda session: rows.add(session, row))
         locator = base64.urlsafe_b64encode(row.org.bytes + row.id.bytes).decode().rstrip("=")
         return f"{PREFIX}_{locator}.{secret}", _issued(row)
 
     async def list(self) -> list[Issued]:
         """Every token of the local org, oldest first."""
-        at = self._clock()
-        user = await self._record.write(lambda session: settle_local_user(session, self._mint, at))
-        return [_issued(row) for row in await self._record.read(lambda session: rows.every(session, user.org))]
+        org = self._owner.org
+        return [_issued(row) for row in await self._record.read(lambda session: rows.every(session, org))]
 
     async def revoke(self, token: UUID) -> None:
         """End a token; its next use is refused.
@@ -99,12 +90,8 @@ class Tokens:
         Raises:
             NotFoundError: there is no such token, or it was revoked before.
         """
-        at = self._clock()
-
-        def work(session: Session) -> bool:
-            return rows.revoke(session, settle_local_user(session, self._mint, at).org, token, at)
-
-        if not await self._record.write(work):
+        org, at = self._owner.org, self._clock()
+        if not await self._record.write(lambda session: rows.revoke(session, org, token, at)):
             message = f"there is no live token {token}"
             raise NotFoundError(message)
         self._recent.forget()
@@ -119,14 +106,10 @@ class Tokens:
             return recent
         epoch = self._recent.epoch
         org, token_id, secret = _parse(token)
-
-        def work(session: Session) -> tuple[TokenRow | None, str | None]:
-            row = rows.find(session, org, token_id)
-            return row, user_name(session, org, row.user) if row else None
-
-        row, name = await self._record.read(work)
-        if row is None or name is None or not self._live(row, secret):
+        found = await self._record.read(lambda session: rows.find(session, org, token_id))
+        if found is None or not self._live(found[0], secret):
             raise UnauthenticatedError(_REFUSED)
+        row, name = found
         known = {scope.value: scope for scope in Scope}
         scopes = frozenset(known[scope] for scope in row.scopes.split() if scope in known)
         principal = Principal(row.org, row.user, name, row.client, scopes, row.id, row.expires_at)

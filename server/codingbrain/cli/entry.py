@@ -3,9 +3,11 @@
 import argparse
 import gc
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Final, Protocol, cast
 
 from codingbrain.errors import CodingbrainError, ConfigurationError
@@ -42,16 +44,14 @@ COMMANDS: Final = {
 }
 
 _INTERNAL: Final = ("host",)
+_SERVING: Final = frozenset({"host", "serve"})
+_SDK: Final = ("mcp", "mcp.server")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 1 a failure, 2 a mistake in the command or the settings."""
     name, rest = _chosen(arguments)
-    # Nothing that an import makes is garbage; looking for some costs a seventh of the start.
-    gc.disable()
-    command = cast("Command", importlib.import_module(f"codingbrain.cli.{name}"))
-    gc.freeze()
-    gc.enable()
+    command = _load(name)
     parser = argparse.ArgumentParser(prog=f"codingbrain {name}", description=command.__doc__)
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="the data directory")
     command.configure(parser)
@@ -72,6 +72,44 @@ def complain(error: CodingbrainError) -> None:
 def status(error: CodingbrainError) -> int:
     """The exit status of a failure."""
     return MISUSED if isinstance(error, ConfigurationError) else FAILED
+
+
+def _load(name: str) -> Command:
+    # Nothing that an import makes is garbage; looking for some costs a seventh of the start.
+    gc.disable()
+    if name in _SERVING:
+        for package in _SDK:
+            _Unopened.stand_in(package)
+    command = cast("Command", importlib.import_module(f"codingbrain.cli.{name}"))
+    gc.freeze()
+    gc.enable()
+    return command
+
+
+class _Unopened(ModuleType):
+    """A package whose initialiser runs only when something is asked of the package itself, not of its modules.
+
+    The SDK's initialisers import its client and its high-level server: a tenth of the start, of no use to a host.
+    """
+
+    @classmethod
+    def stand_in(cls, name: str) -> None:
+        """Put the package where imports look for it."""
+        spec = importlib.util.find_spec(name)
+        if spec is not None and name not in sys.modules:
+            package = cls(name)
+            package.__spec__, package.__loader__, package.__package__ = spec, spec.loader, name
+            package.__path__ = list(spec.submodule_search_locations or ())
+            vars(package)["unopened"] = spec.loader
+            sys.modules[name] = package
+
+    def __getattr__(self, name: str) -> object:
+        """What only the initialiser defines."""
+        loader = None if name.startswith("__") else vars(self).pop("unopened", None)
+        if loader is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        loader.exec_module(self)
+        return getattr(self, name)
 
 
 def _chosen(arguments: Sequence[str] | None) -> tuple[str, list[str]]:

@@ -25,9 +25,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         settings = load({"data_dir": args.data_dir} if args.data_dir else {})
         layout = claim(settings.data_dir)
-        lock = Reach(layout).inherit()
+        Reach(layout).inherit()  # the end of the process lets go of the lock, and nothing before it
         serve(Plan(settings, layout, app.protocol, lambda: _report({"ready": True})))
-        lock.release()
     except CodingbrainError as error:
         _report({"error": wire.fault(error)})
         raise

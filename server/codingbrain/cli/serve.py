@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as turn:
         turn.enter_context(reach.turn())
         reach.dismiss(wire.SPAWNED)
-        lock = reach.inherit()
+        reach.inherit()  # the end of the process lets go of the lock, and nothing before it
         bound = bind(settings.host, settings.port)
 
         def listening() -> None:
@@ -36,5 +36,4 @@ def run(args: argparse.Namespace) -> int:
             print(f"codingbrain serves {url(bound)}/mcp", file=sys.stderr, flush=True)
 
         serve(Plan(settings, reach.layout, app.protocol, listening, Http(bound, app.build)))
-        lock.release()
     return OK

@@ -119,15 +119,15 @@ class Patch:
     """What a caller says when changing a memory; `None` clears a field that may be empty."""
 
     text: str | _Unset = UNSET
-    category: Category | None | _Unset = UNSET
-    artifact: Artifact | None | _Unset = UNSET
+    category: Category | _Unset | None = UNSET
+    artifact: Artifact | _Unset | None = UNSET
     entities: tuple[str, ...] | _Unset = UNSET
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
     evidence: tuple[str, ...] | _Unset = UNSET
     code: tuple[CodeRef, ...] | _Unset = UNSET
-    valid_from: Micros | None | _Unset = UNSET
-    valid_to: Micros | None | _Unset = UNSET
+    valid_from: Micros | _Unset | None = UNSET
+    valid_to: Micros | _Unset | None = UNSET
     state: State | _Unset = UNSET
     pinned: bool | _Unset = UNSET
 

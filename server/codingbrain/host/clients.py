@@ -1,7 +1,7 @@
 """Who is connected to a host."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 from anyio.abc import ByteStream
@@ -34,15 +34,16 @@ class Voice(ByteStream):
 
 
 class Clients:
-    """The fronts that are connected now."""
+    """The fronts that are connected now, and the commands that are being answered."""
 
     def __init__(self) -> None:
         self._voices: set[Voice] = set()
+        self._commands = 0
         self._changed = anyio.Event()
         self._farewell = b""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """How many fronts there are."""
         return len(self._voices)
 
     @asynccontextmanager
@@ -58,11 +59,22 @@ class Clients:
             self._voices.discard(voice)
             self._change()
 
+    @contextmanager
+    def asked(self) -> Generator[None]:
+        """Count a command while the block runs."""
+        self._commands += 1
+        self._change()
+        try:
+            yield
+        finally:
+            self._commands -= 1
+            self._change()
+
     async def absent(self, seconds: float) -> None:
-        """Return once there has been no front for so long."""
+        """Return once there has been nobody for so long."""
         while True:
             changed = self._changed
-            if self._voices:
+            if self._voices or self._commands:
                 await changed.wait()
                 continue
             with anyio.move_on_after(seconds):
@@ -71,12 +83,12 @@ class Clients:
                 return
 
     async def dismiss(self, line: bytes) -> None:
-        """Say `line` to each front, those that are still to come included, and return once all have left."""
+        """Say `line` to each front, those that are still to come included, and return once nobody is left."""
         self._farewell = line
         async with anyio.create_task_group() as tasks:
             for voice in self._voices:
                 tasks.start_soon(_say, voice, line)
-        while self._voices:
+        while self._voices or self._commands:
             await self._changed.wait()
 
     async def hang_up(self) -> None:

@@ -69,7 +69,7 @@ def _close(where: Path) -> None:
         raise StorageError(message)
     if found.st_mode & 0o077:
         # Closing a folder that others use, such as the one for temporary files, would harm them.
-        if (held := set(os.listdir(where))) and not held & _OURS:
+        if (held := {each.name for each in where.iterdir()}) and not held & _OURS:
             message = f"the data directory {where} is open to others and holds other files; choose an empty one"
             raise StorageError(message)
         where.chmod(_PRIVATE)

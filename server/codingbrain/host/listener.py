@@ -55,7 +55,8 @@ class Reception:
             async with self.clients.joined(voice):
                 await self.serve(voice)
         else:
-            await buffered.send(wire.encode(await self._reply(await _line(buffered))))
+            with self.clients.asked():
+                await buffered.send(wire.encode(await self._reply(await _line(buffered))))
 
     async def _reply(self, request: wire.Fields) -> wire.Fields:
         try:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ except ImportError:
 
 DRAIN_SECONDS: Final = 10.0
 """How long fronts may wait for answers after the host was told to stop."""
+
+_RELIEF_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +135,15 @@ async def _listening(layout: Layout, reception: Reception, tasks: TaskGroup) -> 
 
 
 async def _accept(listener: SocketListener, reception: Reception, key: str, tasks: TaskGroup) -> None:
-    try:
-        await listener.serve(lambda stream: reception.receive(stream, key), tasks)
-    except anyio.ClosedResourceError:
-        return
+    while True:
+        try:
+            await listener.serve(lambda stream: reception.receive(stream, key), tasks)
+        except anyio.ClosedResourceError:
+            return
+        except anyio.BrokenResourceError:
+            # The process has too many files open; some will be closed.
+            logger.warning("a connection could not be accepted")
+            await anyio.sleep(_RELIEF_SECONDS)
 
 
 async def _drain(clients: Clients, web: Web | None) -> None:
@@ -150,7 +158,9 @@ async def _drain(clients: Clients, web: Web | None) -> None:
 
 
 async def _heed_signals(stop: anyio.Event) -> None:
-    """Stop at the first signal; a second one does not wait for anybody."""
+    """Stop at the first signal; a second one does not wait for anybody. Windows has Ctrl-C only, which cancels all."""
+    if sys.platform == "win32":
+        return
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             if stop.is_set():

@@ -75,4 +75,3 @@ def _outcome(child: subprocess.Popen[bytes], log: Path) -> CodingbrainError | No
             return wire.failure(told)
         case _:
             return HostFailedError(f"the host process broke before it served; {log} says why")
-

@@ -12,8 +12,10 @@ from codingbrain.clock import Micros
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """An object passes if its audience is listed, it has a label of each group in `every`, none of `none`,
-    and `since` ≤ created < `until`."""
+    """An object passes if its audience is listed, its labels meet the groups, and `since` ≤ created < `until`.
+
+    It needs a label of each group in `every`, and none of `none`.
+    """
 
     audiences: frozenset[str]
     every: tuple[frozenset[str], ...] = ()

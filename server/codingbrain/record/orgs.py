@@ -1,7 +1,6 @@
 """Organisations and their users."""
 
 from typing import Final
-from uuid import UUID
 
 from sqlmodel import Session, select
 
@@ -29,8 +28,3 @@ def settle_local_user(session: Session, mint: Mint, at: Micros) -> UserRow:
     session.flush()
     session.add(user)
     return user
-
-
-def user_name(session: Session, org: UUID, user: UUID) -> str | None:
-    """A user's name."""
-    return session.exec(select(UserRow.name).where(UserRow.org == org, UserRow.id == user)).first()

@@ -73,7 +73,7 @@ class MemoryRow(SQLModel, table=True):
     __tablename__ = "memories"
     __table_args__ = (
         Index("memories_newest", "org", "audience", "state", "created_at", "id"),
-        Index("memories_by_digest", "org", "audience", "digest"),
+        Index("memories_by_digest", "org", "audience", "digest", "id"),
         Index("memories_deleted", "org", "deleted_at"),
     )
 

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from codingbrain.clock import Micros
-from codingbrain.record.tables import TokenRow
+from codingbrain.record.tables import TokenRow, UserRow
 
 
 def add(session: Session, row: TokenRow) -> None:
@@ -14,9 +14,15 @@ def add(session: Session, row: TokenRow) -> None:
     session.add(row)
 
 
-def find(session: Session, org: UUID, token: UUID) -> TokenRow | None:
-    """A token by its id, whatever its state."""
-    return session.exec(select(TokenRow).where(TokenRow.org == org, TokenRow.id == token)).first()
+def find(session: Session, org: UUID, token: UUID) -> tuple[TokenRow, str] | None:
+    """A token by its id, whatever its state, and the name of its user."""
+    query = (
+        select(TokenRow, UserRow.name)
+        .join(UserRow, (col(UserRow.org) == col(TokenRow.org)) & (col(UserRow.id) == col(TokenRow.user)))
+        .where(TokenRow.org == org, TokenRow.id == token)
+    )
+    row = session.exec(query).first()
+    return None if row is None else (row[0], row[1])
 
 
 def every(session: Session, org: UUID) -> list[TokenRow]:

@@ -10,6 +10,8 @@ from loguru import logger
 
 from codingbrain.errors import CodingbrainError
 from codingbrain.ports.embedder import Embedder
+from codingbrain.retrieval.metered import Metered
+from codingbrain.telemetry.metrics import Metrics
 
 Loader = Callable[[], Embedder]
 
@@ -47,8 +49,9 @@ ABSENT: Final = "no embedding model is configured; results are by words only"
 class Encoder:
     """Holds the model's state; `load` runs once, beside the serving tasks."""
 
-    def __init__(self, loader: Loader | None) -> None:
+    def __init__(self, loader: Loader | None, metrics: Metrics) -> None:
         self._loader = loader
+        self._metrics = metrics
         self.state: State = Loading() if loader else Absent()
         self._settled = anyio.Event()
 
@@ -56,7 +59,8 @@ class Encoder:
         """Load the model in a worker thread; a failure becomes the state, not an exception."""
         if self._loader is not None:
             try:
-                self.state = Ready(await anyio.to_thread.run_sync(self._loader))
+                embedder = await anyio.to_thread.run_sync(self._loader)
+                self.state = Ready(Metered(embedder, self._metrics))
             except CodingbrainError as error:
                 logger.error("the embedding model could not be loaded: {}", error.message)
                 self.state = Missing(error.message)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -69,13 +69,13 @@ class Pipeline:
     mint: Mint
 
 
-@dataclass(slots=True)
 class _Trace:
     """What happened so far in one search."""
 
-    lists: dict[Lane, Sequence[Match]] = field(default_factory=dict[Lane, Sequence[Match]])
-    reports: dict[Lane, LaneReport] = field(default_factory=dict[Lane, LaneReport])
-    timings: dict[str, float] = field(default_factory=dict[str, float])
+    def __init__(self) -> None:
+        self.lists: dict[Lane, Sequence[Match]] = {}
+        self.reports: dict[Lane, LaneReport] = {}
+        self.timings: dict[str, float] = {}
 
 
 class Search:

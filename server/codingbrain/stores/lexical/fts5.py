@@ -17,7 +17,7 @@ from codingbrain.ports.matches import Match
 from codingbrain.ports.sql import Sql
 from codingbrain.stores.lexical.frequency import Frequencies, kept
 from codingbrain.stores.lexical.match import expression, mark
-from codingbrain.stores.lexical.tokens import words_of
+from codingbrain.stores.lexical.tokens import asked_for, words_of
 
 LAYOUT: Final = 1
 
@@ -90,9 +90,7 @@ class Fts5Lexical:
 
     async def search(self, query: TextQuery) -> list[Match]:
         """Match, score and sort, off the event loop."""
-        said = words_of(query.text)
-        # A single character of a dense script is a word only where it stands alone, and then it runs.
-        words = list(dict.fromkeys((*said.running, *(whole for whole in said.wholes if len(whole) > 1))))
+        words = asked_for(query.text)
         phrases = [running for phrase in query.phrases if (running := words_of(phrase).running)]
         if not words or not query.filter.audiences:
             return []
