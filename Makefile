@@ -10,6 +10,7 @@ EDITABLE := $(PIP) install --quiet --no-deps --no-index --no-build-isolation --e
 PYTEST := $(BIN)/python -m pytest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
+SLOW := -o faulthandler_timeout=1800
 FAST := -m "not soak and not engines" tests $(foreach part,house requirements smoke,--ignore=tests/$(part))
 
 .DEFAULT_GOAL := help
@@ -60,16 +61,16 @@ rules: $(VENV)/.dev
 	$(PYTEST) tests/house tests/requirements --junitxml=reports/check.xml
 
 smoke: $(VENV)/.dev ## build the wheel, install it elsewhere from the lock, use it as a client does
-	$(PYTEST) tests/smoke --ignore=tests/smoke/test_inspector.py --junitxml=reports/smoke.xml
+	$(PYTEST) $(SLOW) tests/smoke --ignore=tests/smoke/test_inspector.py --junitxml=reports/smoke.xml
 
 inspect: $(VENV)/.dev ## call the server with the MCP inspector (fetched once from npm)
-	$(PYTEST) tests/smoke/test_inspector.py --junitxml=reports/inspect.xml
+	$(PYTEST) $(SLOW) tests/smoke/test_inspector.py --junitxml=reports/inspect.xml
 
 test-engines: $(VENV)/.dev ## the contract suite on every engine
 	$(PYTEST) -m "not soak" tests/contract --junitxml=reports/engines.xml
 
 soak: $(VENV)/.dev ## the tests that run for minutes
-	$(PYTEST) -m soak tests --junitxml=reports/soak.xml
+	$(PYTEST) $(SLOW) -m soak tests --junitxml=reports/soak.xml
 
 collections: $(VENV)/.dev
 	$(BIN)/python -m tests.quality.fetch

@@ -64,7 +64,7 @@ async def writing(clients: list[Stdio], account: Account, name: Callable[[], str
 
 async def standing(front: Stdio, text: str) -> dict[str, Any]:
     """How each lane ranks a memory in a search for its own text; empty if it is not found."""
-    answer = await front.call("search_memory", query=text, limit=5)
+    answer = await front.call("search_memory", query=text, limit=100)
     hits = answer["result"]["structuredContent"]["hits"]
     return next((hit["why"] for hit in hits if hit["text"] == text), {})
 

@@ -13,6 +13,7 @@ from mcp import Client, MCPError
 from mcp.types import CallToolResult
 
 from tests.crash.load import Account, fronts, indexed, missing, names, writing
+from tests.journeys.pages import everything
 from tests.journeys.program import Mode, Program
 
 pytestmark = [
@@ -53,6 +54,7 @@ async def survive(program: Program, rounds: int) -> Account:
             await account.reaches(len(account.kept) + CLIENTS)
         reader = clients[0]
         assert len(program.hosts()) == 1
+        assert set(account.kept) <= await everything(reader)
         assert await missing(reader, account.kept, "lexical") == []
         await indexed(reader, account.kept)
         assert await missing(reader, account.kept, "vector") == []

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.bench.process import pss
+from tests.journeys.pages import everything
 from tests.journeys.program import Program, Stdio
 
 pytestmark = pytest.mark.anyio
@@ -102,18 +103,6 @@ async def test_no_process_outlives_its_clients(mcp_client: Program) -> None:
     await mcp_client.gone()
     idle = float(mcp_client.settings["idle_seconds"])
     assert idle * 0.9 < time.monotonic() - began < idle + 5
-
-
-async def everything(front: Stdio) -> set[str]:
-    """The texts of all memories, page by page."""
-    texts: set[str] = set()
-    more: dict[str, object] = {}
-    while True:
-        page = (await front.call("list_memories", limit=50, **more))["result"]["structuredContent"]
-        texts |= {memory["text"] for memory in page["memories"]}
-        if not page.get("cursor"):
-            return texts
-        more = {"cursor": page["cursor"]}
 
 
 async def ready(program: Program) -> None:

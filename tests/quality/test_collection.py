@@ -27,6 +27,7 @@ def test_vague_doubled_and_unanswered_questions_are_none() -> None:
     vague, doubled, unanswered = "What is it?", "Which option is read?", "Which value is default?"
     made = built((vague, ANSWER), (doubled, ANSWER + "a"), (doubled, ANSWER + "b"), (unanswered, "42."))
     assert made.questions == ()
+    assert all(len(text.text) >= 100 for text in made.texts)
 
 
 def test_a_table_of_contents_does_not_give_the_answer_away() -> None:
