@@ -155,8 +155,8 @@ async def test_weights_change_the_ranking(http_client: Served, data_dir: Path) -
     texts = ["Refunds are paid within ten days of the return.", "My back hurts; I get to the gym."]
     first: dict[str, str] = {}
     for heavy, light in (("lexical", "vector"), ("vector", "lexical")):
-        weights = {f"weight_{heavy}": 5.0, f"weight_{light}": 0.1, "weight_recency": 0.0}
-        with serve(data_dir, embedder_url="granite:", **weights) as own:
+        weights: dict[str, object] = {f"weight_{heavy}": 5.0, f"weight_{light}": 0.1, "weight_recency": 0.0}
+        with serve(data_dir, None, embedder_url="granite:", **weights) as own:
             await call(own, "add_memories", memories=[{"text": text} for text in texts], wait_seconds=20)
             with anyio.fail_after(WAIT):
                 while (answer := await call(own, "search_memory", query="how to get my money back"))["degraded"]:

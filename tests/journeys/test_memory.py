@@ -17,9 +17,9 @@ from tests.journeys.served import Era, Served, Transport, serve
 pytestmark = pytest.mark.anyio
 
 WAYS: list[tuple[Transport, Era]] = [
-    ("http", "2026-07-28"),
+    ("http", "auto"),
     ("http", "legacy"),
-    ("sse", "2026-07-28"),
+    ("sse", "auto"),
     ("sse", "legacy"),
 ]
 
@@ -62,7 +62,7 @@ class Assistant:
 
 @asynccontextmanager
 async def assistant(
-    served: Served, transport: Transport = "http", era: Era = "2026-07-28"
+    served: Served, transport: Transport = "http", era: Era = "auto"
 ) -> AsyncGenerator[Assistant]:
     token, _ = served.token(client="journey")
     async with served.mcp(transport, era, token) as client:
@@ -350,7 +350,7 @@ async def test_other_scripts_are_found_by_their_words(http_client: Served, text:
 @pytest.mark.proves("MEM-1")
 async def test_a_reader_cannot_write(http_client: Served) -> None:
     token, _ = http_client.token([Scope.MEMORIES_READ], client="reader")
-    async with http_client.mcp("http", "2026-07-28", token) as client:
+    async with http_client.mcp("http", "auto", token) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} >= {"search_memory", "whoami"}
         assert "add_memories" not in {tool.name for tool in (await client.list_tools()).tools}
         assert not (await client.call_tool("list_memories", {})).is_error

@@ -1,8 +1,9 @@
 """Fusion of ranked lists into one, as pure functions.
 
 `rank` is reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009) with weights; `score` is a weighted sum
-of min-max normalised scores (Fox and Shaw, TREC-2, 1994; Bruch, Gai and Ingber, TOIS 2023). An object that a lane
-did not return gets nothing from it. Ties are broken by id, so that an order can be reproduced.
+of min-max normalised scores (Fox and Shaw, TREC-2, 1994; Bruch, Gai and Ingber, TOIS 2023), whose range is never taken
+narrower than a lane's scores can tell apart: two texts that hold the same words are not the best and the worst. An
+object that a lane did not return gets nothing from it. Ties are broken by id, so that an order can be reproduced.
 """
 
 from collections import defaultdict
@@ -15,6 +16,9 @@ from codingbrain.domain.query import Lane, Standing
 from codingbrain.ports.matches import Match
 
 _RANK_CONSTANT: Final = 60
+
+_TELLING_COSINE: Final = 0.1
+"""A difference of cosines that means something; BM25, which starts at 0, is told apart by half of the best score."""
 
 Method = Literal["score", "rank"]
 Why = dict[Lane, Standing]
@@ -48,12 +52,13 @@ def _shares(lane: Lane, matches: Sequence[Match], method: Method) -> list[float]
             return scores
         case _, "rank":
             return [(_RANK_CONSTANT + 1) / (_RANK_CONSTANT + rank) for rank in range(1, len(matches) + 1)]
-        case _, "score":
-            return _min_max(scores)
+        case Lane.LEXICAL, "score":
+            return _min_max(scores, max(scores, default=0.0) / 2)
+        case Lane.VECTOR, "score":
+            return _min_max(scores, max(scores, default=0.0) - _TELLING_COSINE)
 
 
-def _min_max(scores: Sequence[float]) -> list[float]:
-    if not scores:
-        return []
-    low, high = min(scores), max(scores)
+def _min_max(scores: Sequence[float], floor: float) -> list[float]:
+    """Scaled so that the best is 1, and 0 is the lowest or the floor, whichever is lower."""
+    low, high = min([floor, *scores]), max(scores, default=0.0)
     return [(score - low) / (high - low) if high > low else 1.0 for score in scores]

@@ -7,6 +7,7 @@ from uuid import UUID
 from loguru import logger
 
 from codingbrain.clock import Clock
+from codingbrain.domain.memory import State
 from codingbrain.domain.query import Lane
 from codingbrain.identity.operator import Operator
 from codingbrain.ports.embedder import Model
@@ -50,8 +51,9 @@ class CatchUp:
                     )
                     for id_, one in found.items()
                 ]
-                await index.apply([*puts, *(DropText(id_, version) for id_, version in extra)])
-                mended += len(puts) + len(extra)
+                gone = await self._gone(org, extra)
+                await index.apply([*puts, *(DropText(id_, version) for id_, version in gone)])
+                mended += len(puts) + len(gone)
         return _told(mended, Lane.LEXICAL)
 
     async def vectors(self, engine: VectorEngine, model: Model) -> int:
@@ -66,9 +68,17 @@ class CatchUp:
                         session, own, Lane.VECTOR, ids, when
                     )
                 )
-                await index.apply([DropVectors(id_, version) for id_, version in extra])
-                mended += len(stale) + len(extra)
+                gone = await self._gone(org, extra)
+                await index.apply([DropVectors(id_, version) for id_, version in gone])
+                mended += len(stale) + len(gone)
         return _told(mended, Lane.VECTOR)
+
+    async def _gone(self, org: UUID, extra: Versions) -> Versions:
+        """Of what an index has and the record had not, what it still has not: writes go on between the two readings."""
+        ids = [id_ for id_, _ in extra]
+        found = await self._record.read(lambda session: indexable(session, org, ids))
+        alive = {id_ for id_, one in found.items() if one.memory.state is not State.DELETED}
+        return [(id_, version) for id_, version in extra if id_ not in alive]
 
     def _live(self, org: UUID) -> Fetch:
         async def fetch(after: UUID | None, limit: int) -> Versions:
