@@ -160,6 +160,16 @@ async def test_the_data_directory_is_private(mcp_client: Program) -> None:
     assert {path: mode for path, mode in modes.items() if mode & 0o077} == {}
 
 
+async def test_the_log_of_hosts_is_bounded(mcp_client: Program) -> None:
+    mcp_client.data.mkdir(mode=0o700)
+    log = mcp_client.data / "host.log"
+    log.write_bytes(b"old\n" * 300_000)
+    async with mcp_client.stdio() as stdio:
+        await stdio.call("whoami")
+    assert log.stat().st_size < 10_000
+    assert log.with_suffix(".log.1").stat().st_size == 1_200_000
+
+
 @pytest.mark.proves("RUN-6")
 async def test_a_long_data_directory_works(command: Program) -> None:
     deep = Program(command.data / ("deep" * 20) / ("deeper" * 10), command.settings)

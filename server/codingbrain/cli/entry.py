@@ -10,7 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol, cast
 
+from codingbrain.directory import default_data_dir
 from codingbrain.errors import CodingbrainError, ConfigurationError
+from codingbrain.host.layout import Layout, claim
 from codingbrain.release import VERSION
 
 OK: Final = 0
@@ -60,6 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CodingbrainError as error:
         complain(error)
         return status(error)
+
+
+def layout(args: argparse.Namespace) -> Layout:
+    """The data directory that a command is about, made if need be.
+
+    Raises:
+        StorageError: it cannot be used.
+    """
+    return claim(args.data_dir or default_data_dir())
 
 
 def complain(error: CodingbrainError) -> None:

@@ -2,11 +2,9 @@
 
 import argparse
 
-from codingbrain.cli.entry import OK
-from codingbrain.directory import default_data_dir
+from codingbrain.cli.entry import OK, layout
 from codingbrain.errors import UnavailableError
 from codingbrain.host import wire
-from codingbrain.host.layout import claim
 from codingbrain.host.reach import Reach, ask
 
 
@@ -19,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask it."""
-    welcome = Reach(claim(args.data_dir or default_data_dir())).knock(wire.CONTROL)
+    welcome = Reach(layout(args)).knock(wire.CONTROL)
     if welcome is None:
         raise UnavailableError("no host runs on this data directory")
     print(f"the host logs {ask(welcome.link, 'logs.level', level=args.level)} and above")

@@ -4,12 +4,10 @@ import argparse
 import signal
 import sys
 
-from codingbrain.cli.entry import OK, complain, status
-from codingbrain.directory import default_data_dir
+from codingbrain.cli.entry import OK, complain, layout, status
 from codingbrain.errors import CodingbrainError
 from codingbrain.host import wire
 from codingbrain.host.front import Front
-from codingbrain.host.layout import claim
 from codingbrain.host.reach import Reach, Welcome
 from codingbrain.release import VERSION, order
 
@@ -24,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve one client until it closes its side."""
 
     def enter() -> Welcome:
-        welcome = Reach(claim(args.data_dir or default_data_dir())).enter(wire.MCP)
+        welcome = Reach(layout(args)).enter(wire.MCP)
         if order(welcome.version) < order(VERSION):
             print(f"codingbrain: using `codingbrain serve` of release {welcome.version}; restart it", file=sys.stderr)
         return welcome

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import anyio
 
-from codingbrain.cli.entry import FAILED, OK
+from codingbrain.cli.entry import FAILED, OK, layout
 from codingbrain.host import wire
-from codingbrain.host.layout import claim
 from codingbrain.host.reach import Reach
 from codingbrain.record.schema import HEAD, revision_of, settle
 from codingbrain.record.sqlite import SqliteRecord
@@ -23,8 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Hold the data directory while it is done, as a host would."""
-    settings = load({"data_dir": args.data_dir} if args.data_dir else {})
-    reach = Reach(claim(settings.data_dir))
+    reach = Reach(layout(args))
+    load({"data_dir": reach.layout.root})
     path = reach.layout.root / DATABASE
     if args.check:
         return _report(anyio.run(_revision, path) if path.exists() else None)

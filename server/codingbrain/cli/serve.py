@@ -5,9 +5,8 @@ import sys
 from contextlib import ExitStack
 
 from codingbrain import app
-from codingbrain.cli.entry import OK
+from codingbrain.cli.entry import OK, layout
 from codingbrain.host import wire
-from codingbrain.host.layout import claim
 from codingbrain.host.process import Http, Plan
 from codingbrain.host.process import run as serve
 from codingbrain.host.reach import Reach
@@ -23,8 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Take the data directory over from a host that a client started, then serve."""
-    settings = load({name: value for name, value in vars(args).items() if value is not None})
-    reach = Reach(claim(settings.data_dir))
+    reach = Reach(layout(args))
+    flags = {name: value for name, value in vars(args).items() if value is not None}
+    settings = load({**flags, "data_dir": reach.layout.root})
     with ExitStack() as turn:
         turn.enter_context(reach.turn())
         reach.dismiss(wire.SPAWNED)

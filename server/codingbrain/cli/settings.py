@@ -3,6 +3,7 @@
 import argparse
 
 from codingbrain.cli.entry import OK
+from codingbrain.directory import default_data_dir
 from codingbrain.settings import load, table
 
 
@@ -14,8 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     if args.check:
-        settings = load({"data_dir": args.data_dir} if args.data_dir else {})
-        print(f"the settings are valid; the data directory is {settings.data_dir}")
+        where = (args.data_dir or default_data_dir()).expanduser().absolute()
+        load({"data_dir": where})
+        print(f"the settings are valid; the data directory is {where}")
     else:
         print(table())
     return OK

@@ -4,10 +4,8 @@ import argparse
 import json
 from typing import cast
 
-from codingbrain.cli.entry import FAILED, OK
-from codingbrain.directory import default_data_dir
+from codingbrain.cli.entry import FAILED, OK, layout
 from codingbrain.host import wire
-from codingbrain.host.layout import claim
 from codingbrain.host.reach import Reach, ask
 
 
@@ -18,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask it."""
-    welcome = Reach(claim(args.data_dir or default_data_dir())).knock(wire.CONTROL)
+    welcome = Reach(layout(args)).knock(wire.CONTROL)
     found = cast("wire.Fields", ask(welcome.link, "status")) if welcome else {"state": "not running"}
     print(json.dumps(found) if args.json else "\n".join(f"{name}: {_plain(value)}" for name, value in found.items()))
     return OK if welcome else FAILED

@@ -2,10 +2,8 @@
 
 import argparse
 
-from codingbrain.cli.entry import OK
-from codingbrain.directory import default_data_dir
+from codingbrain.cli.entry import OK, layout
 from codingbrain.host import wire
-from codingbrain.host.layout import claim
 from codingbrain.host.reach import Reach
 
 
@@ -15,7 +13,7 @@ def configure(_parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask it to step down, and wait until it has."""
-    reach = Reach(claim(args.data_dir or default_data_dir()))
+    reach = Reach(layout(args))
     with reach.turn():
         running = reach.dismiss(wire.SPAWNED, wire.SERVE)
         reach.inherit().release()

@@ -6,10 +6,8 @@ import re
 import sys
 from typing import Final, cast
 
-from codingbrain.cli.entry import OK
-from codingbrain.directory import default_data_dir
+from codingbrain.cli.entry import OK, layout
 from codingbrain.host import wire
-from codingbrain.host.layout import claim
 from codingbrain.host.reach import Reach, ask
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -31,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the host, after starting one if none runs: it alone writes."""
-    link = Reach(claim(args.data_dir or default_data_dir())).enter(wire.CONTROL).link
+    link = Reach(layout(args)).enter(wire.CONTROL).link
     match args.action:
         case "issue":
             asked = {"client": args.client, "scopes": args.scope, "seconds": args.expires}

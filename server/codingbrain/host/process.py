@@ -164,7 +164,7 @@ async def _heed_signals(stop: anyio.Event) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             if stop.is_set():
-                raise SystemExit(1)
+                os._exit(1)
             stop.set()
 
 

@@ -23,9 +23,10 @@ async def keep_short(path: Path, error: int = 2, most: int = MAX_LOG) -> None:
         await anyio.sleep(_SECONDS)
         found = os.fstat(error)
         if stat.S_ISREG(found.st_mode) and found.st_size > most:
-            await anyio.to_thread.run_sync(_set_aside, path, error)
+            await anyio.to_thread.run_sync(set_aside, path, error)
 
 
-def _set_aside(path: Path, error: int) -> None:
+def set_aside(path: Path, error: int) -> None:
+    """Copy a log away and start it anew."""
     shutil.copyfile(path, path.with_suffix(".log.1"))
     os.ftruncate(error, 0)

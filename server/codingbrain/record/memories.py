@@ -64,7 +64,7 @@ class Memories:
 
     def many(self, ids: Sequence[UUID]) -> dict[UUID, Memory]:
         """Those of `ids` that the principal may see, in any state."""
-        rows = self._session.exec(self._visible().where(col(MemoryRow.id).in_(ids))).all()
+        rows = self._session.exec(select(MemoryRow).where(*self._named(ids))).all()
         return {memory.id: memory for memory in hydrate(self._session, self._org, rows)}
 
     def twin(self, text: str) -> Memory | None:
@@ -83,9 +83,7 @@ class Memories:
 
     def stamps(self, ids: Sequence[UUID], criteria: Criteria) -> dict[UUID, Micros]:
         """When each of `ids` that meets the criteria was last changed."""
-        query = select(MemoryRow.id, MemoryRow.updated_at).where(
-            *self._conditions(), col(MemoryRow.id).in_(ids), *_conditions(criteria)
-        )
+        query = select(MemoryRow.id, MemoryRow.updated_at).where(*self._named(ids), *_conditions(criteria))
         return {found: updated for found, updated in self._session.exec(query).all()}  # noqa: C416 - a row is no pair
 
     def ids(self, states: Iterable[State]) -> list[UUID]:
@@ -109,6 +107,15 @@ class Memories:
 
     def _conditions(self) -> tuple[ColumnElement[bool], ...]:
         return (col(MemoryRow.org) == self._org, col(MemoryRow.audience).in_(sorted(self._principal.audiences)))
+
+    def _named(self, ids: Sequence[UUID]) -> tuple[ColumnElement[bool], ...]:
+        """The visible ones of `ids`; the audience as an expression, or SQLite would read all that the audience sees."""
+        audience = col(MemoryRow.audience).concat("")
+        return (
+            col(MemoryRow.org) == self._org,
+            col(MemoryRow.id).in_(ids),
+            audience.in_(sorted(self._principal.audiences)),
+        )
 
     def _visible(self) -> SelectOfScalar[MemoryRow]:
         return select(MemoryRow).where(*self._conditions())

@@ -4,7 +4,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 import anyio
 
@@ -101,11 +100,10 @@ class Search:
             reasons = "; ".join(f"{lane}: {report.reason}" for lane, report in trace.reports.items())
             message = f"no lane of the search can answer now ({reasons}); try again in a moment"
             raise UnavailableError(message)
-        ranked = await self._rank(query, trace)
-        hits = await self._hits(asked, ranked[offset : offset + query.limit], trace)
+        hits, found = await self._rank(query, offset, trace)
         kept = _within(hits, query.max_tokens)
         trace.timings["total"] = _millis(started)
-        return self._answer(query, kept, offset + len(kept) < len(ranked), offset, trace)
+        return self._answer(query, kept, offset + len(kept) < found, offset, trace)
 
     def _answer(self, query: Query, hits: Sequence[Hit], more: bool, offset: int, trace: _Trace) -> Answer:  # noqa: FBT001 - a plain fact
         cursor = None
@@ -164,36 +162,41 @@ class Search:
         index = self._pipeline.engines.vectors.tenant(self._principal.tenant, state.embedder.model)
         return await index.search(VectorQuery(vector, allowed, self._pipeline.tuning.candidates))
 
-    async def _rank(self, query: Query, trace: _Trace) -> list[Fused]:
-        """Fuse what the record confirms; an index may lag behind it, the record is never wrong."""
+    async def _rank(self, query: Query, offset: int, trace: _Trace) -> tuple[list[Hit], int]:
+        """The page of hits and how many there are: what the lanes found, as far as the record confirms it.
+
+        An index may lag behind the record; the record is never wrong.
+        """
         started = time.perf_counter()
+        tuning, at = self._pipeline.tuning, self._pipeline.clock()
         found = list({match.id for matches in trace.lists.values() for match in matches})
 
-        def stamps(unit: Unit) -> dict[UUID, int]:
-            return Memories(unit).stamps(found, query.criteria)
+        def work(unit: Unit) -> tuple[list[Hit], int]:
+            memories = Memories(unit)
+            stamps = memories.stamps(found, query.criteria)
+            lists = {lane: [hit for hit in hits if hit.id in stamps] for lane, hits in trace.lists.items()}
+            if tuning.weights[Lane.RECENCY] > 0:
+                lists[Lane.RECENCY] = freshness(stamps, at, tuning.half_life_days)
+            ranked = fuse(lists, tuning.weights, tuning.method)
+            return _loaded(memories, ranked[offset : offset + query.limit], query.text), len(ranked)
 
-        confirmed = await self._record.read(stamps) if found else {}
-        tuning = self._pipeline.tuning
-        lists = {lane: [hit for hit in hits if hit.id in confirmed] for lane, hits in trace.lists.items()}
-        if tuning.weights[Lane.RECENCY] > 0:
-            lists[Lane.RECENCY] = freshness(confirmed, self._pipeline.clock(), tuning.half_life_days)
-            trace.reports[Lane.RECENCY] = LaneReport(Ran.RAN, _millis(started))
-        else:
-            trace.reports[Lane.RECENCY] = LaneReport(Ran.SKIPPED, reason="its weight is 0")
-        ranked = fuse(lists, tuning.weights, tuning.method)
-        trace.timings["fusion"] = _millis(started)
-        return ranked
+        result: tuple[list[Hit], int] = ([], 0)
+        if found:
+            result = await self._record.read(work)
+        trace.timings["ranking"] = _millis(started)
+        trace.reports[Lane.RECENCY] = _recency_report(tuning, trace.timings["ranking"])
+        return result
 
-    async def _hits(self, asked: Plan, page: Sequence[Fused], trace: _Trace) -> list[Hit]:
-        started = time.perf_counter()
-        ids = [id_ for id_, _, _ in page]
 
-        def load(unit: Unit) -> dict[UUID, Memory]:
-            return Memories(unit).many(ids)
+def _recency_report(tuning: Tuning, millis: float) -> LaneReport:
+    if tuning.weights[Lane.RECENCY] > 0:
+        return LaneReport(Ran.RAN, millis)
+    return LaneReport(Ran.SKIPPED, reason="its weight is 0")
 
-        memories = await self._record.read(load) if ids else {}
-        trace.timings["load"] = _millis(started)
-        return [_hit(memories[id_], score, why, asked.text) for id_, score, why in page if id_ in memories]
+
+def _loaded(memories: Memories, page: Sequence[Fused], text: str) -> list[Hit]:
+    whole = memories.many([id_ for id_, _, _ in page])
+    return [_hit(whole[id_], score, why, text) for id_, score, why in page]
 
 
 def _hit(memory: Memory, score: float, why: Mapping[Lane, Standing], text: str) -> Hit:
