@@ -28,7 +28,8 @@ from codingbrain.retrieval.backlog import Backlog
 from codingbrain.retrieval.cursor import Seal
 from codingbrain.retrieval.encoder import Absent, Encoder, Loader, Loading, Missing, Ready
 from codingbrain.retrieval.indexes import Indexes
-from codingbrain.retrieval.pipeline import Engines, Pipeline, Search, Tuning
+from codingbrain.retrieval.pipeline import Engines, Pipeline, Search
+from codingbrain.retrieval.tuning import Tuning
 from codingbrain.settings import Settings
 from codingbrain.sync import catchup, indexer, upkeep
 from codingbrain.telemetry.metrics import Health, Metrics
@@ -153,7 +154,7 @@ async def _assemble(settings: Settings, metrics: Metrics, engines: Engines, back
     seal = Seal(cursor_key(settings.data_dir / "keys"), clock.now)
     follows = None if isinstance(engines.encoder.state, Absent) else backlog
     shelf = Shelf(engines.record, Indexes(engines.lexical, follows), seal, clock.now, ids.uuid7)
-    pipeline = Pipeline(engines, _tuning(settings), seal, metrics, clock.now, ids.uuid7)
+    pipeline = Pipeline(engines, follows, _tuning(settings), seal, metrics, clock.now, ids.uuid7)
     owner = await _owner(engines.record)
     tokens = Tokens(engines.record, owner, clock.now, ids.uuid7)
     return Runtime(settings, metrics, VERSION, tokens, owner, pipeline, shelf)
@@ -181,7 +182,7 @@ def _tuning(settings: Settings) -> Tuning:
         Lane.VECTOR: settings.weight_vector,
         Lane.RECENCY: settings.weight_recency,
     }
-    half_life, candidates = settings.recency_half_life_days, settings.candidates
+    half_life, candidates = round(settings.recency_half_life_days * clock.DAY), settings.candidates
     return Tuning(settings.fusion, weights, half_life, candidates, settings.lane_timeout_seconds)
 
 

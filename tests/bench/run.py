@@ -71,9 +71,10 @@ def _search(data: Path, size: int, floor: tuple[Load, Load, float]) -> Iterator[
     alone, crowd, rss = floor
     if not data.exists():
         searches.seed(data, size)
+    questions = corpus(1).questions
     with serving(data) as server:
-        writes.settle(server)
-        yield from searches.measure(server, corpus(1).questions, size, alone, crowd)
+        yield searches.warmed(server, questions[0], size, data)
+        yield from searches.measure(server, questions, size, alone, crowd)
         yield Figure(f"RSS, {size} memories", server.usage.rss(), "MB", rss, "bare SDK RSS")
 
 

@@ -10,12 +10,13 @@ from tests.bench.figure import Figure
 from tests.bench.floor import TOOL, floor
 from tests.bench.load import Load, Operation, run
 from tests.bench.server import Server
-from tests.bench.wire import CallError, Client
+from tests.bench.wire import CallError, Client, clock
 
 _ALONE: Final = 400
 _CROWD: Final = 1_600
 _CLIENTS: Final = 8
 _SEED_SECONDS: Final = 3_600
+_WARM_SECONDS: Final = 120
 
 
 def references(folder: Path) -> tuple[Load, Load, float]:
@@ -33,6 +34,17 @@ def seed(data: Path, size: int) -> None:
     """
     line = [sys.executable, "-m", "tests.bench.seed", str(data), str(size)]
     subprocess.run(line, cwd=Path(__file__).parents[2], timeout=_SEED_SECONDS, check=True)
+
+
+def warmed(server: Server, question: str, size: int, data: Path) -> Figure:
+    """Ask until no lane is missing: how long a restarted server gives less than it could."""
+    began = clock()
+    with Client(server.address) as client:
+        while client.call("search_memory", {"query": question})["degraded"]:
+            if clock() - began > _WARM_SECONDS:
+                raise TimeoutError(f"a lane is still missing after {_WARM_SECONDS} s")
+    span = (clock() - began) * 1_000
+    return Figure(f"search {size}: first complete answer", span, "ms", _read(data), "reading the data directory")
 
 
 def measure(server: Server, questions: Sequence[str], size: int, alone: Load, crowd: Load) -> list[Figure]:
@@ -60,6 +72,15 @@ def _asking(questions: Sequence[str]) -> Operation:
             raise CallError(f"a lane is missing: {answer['lanes']}")
 
     return ask
+
+
+def _read(data: Path) -> float:
+    """Milliseconds of reading every file of a folder once."""
+    began = clock()
+    for path in data.rglob("*"):
+        if path.is_file():
+            path.read_bytes()
+    return (clock() - began) * 1_000
 
 
 def _nothing(client: Client, number: int) -> None:

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 from typing import Final
+from uuid import UUID
 
 import anyio
 
+from codingbrain.domain.query import Lane
+from codingbrain.ports.matches import Match
+from codingbrain.retrieval.fuse import Method, fuse
 from tests.quality.collection import load
 from tests.quality.fetch import BUILDERS
-from tests.quality.fusion import FUSIONS
+from tests.quality.fusion import FUSIONS, Fusion, Scored
 from tests.quality.lanes import Found, found
-from tests.quality.metrics import MEASURES
+from tests.quality.metrics import MEASURES, Ranking
 
 _DEPTHS: Final = (20, 50, 100, 200, 400)
 _SHARES: Final = tuple(step / 20 for step in range(21))
@@ -35,6 +39,21 @@ class Setting:
 
 Scores = Mapping[str, float]
 """Mean per measure, over the questions of one collection."""
+
+
+def product(method: Method) -> Fusion:
+    """The product's own fusion, without its recency lane."""
+
+    def ranking(lists: Sequence[Scored], weights: Sequence[float]) -> Ranking:
+        lanes = (Lane.LEXICAL, Lane.VECTOR)
+        matches = [[Match(UUID(hex=id_ * 2), score) for id_, score in scored] for scored in lists]
+        found = dict(zip(lanes, matches, strict=True))
+        return [id_.hex[:16] for id_, _, _ in fuse(found, dict(zip(lanes, weights, strict=True)), method)]
+
+    return ranking
+
+
+TRIED: Final[Mapping[str, Fusion]] = {"PRODUCT score": product("score"), "PRODUCT rank": product("rank"), **FUSIONS}
 
 
 def main() -> int:
@@ -55,14 +74,14 @@ def main() -> int:
 
 def settings() -> Iterator[Setting]:
     """Everything that is tried; a share of 0 or 1 is one lane alone."""
-    return (Setting(fusion, depth, share) for fusion in FUSIONS for depth in _DEPTHS for share in _SHARES)
+    return (Setting(fusion, depth, share) for fusion in TRIED for depth in _DEPTHS for share in _SHARES)
 
 
 def scores(lists: Sequence[Found], setting: Setting) -> Scores:
     """How one setting does on one collection."""
-    fuse = FUSIONS[setting.fusion]
+    fusion = TRIED[setting.fusion]
     weights = 1 - setting.share, setting.share
-    rankings = [fuse([one.lexical[: setting.depth], one.vector[: setting.depth]], weights) for one in lists]
+    rankings = [fusion([one.lexical[: setting.depth], one.vector[: setting.depth]], weights) for one in lists]
     pairs = [(ranking, one.question.relevant) for ranking, one in zip(rankings, lists, strict=True)]
     return {which: fmean(MEASURES[which](*pair) for pair in pairs) for which in _SHOWN}
 
@@ -74,7 +93,7 @@ def _found(name: str) -> list[Found]:
 
 def _line(setting: Setting, row: Mapping[str, Scores]) -> str:
     of_each = "  ".join(f"{name} " + " ".join(f"{value:.3f}" for value in of.values()) for name, of in row.items())
-    return f"{setting.fusion:<12} depth {setting.depth:<4} vector {setting.share:.2f}   {of_each}"
+    return f"{setting.fusion:<14} depth {setting.depth:<4} vector {setting.share:.2f}   {of_each}"
 
 
 if __name__ == "__main__":

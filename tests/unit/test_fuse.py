@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from codingbrain.clock import DAY
 from codingbrain.domain.query import Lane
 from codingbrain.ports.matches import Match
-from codingbrain.retrieval.fuse import Method, freshness, fuse
+from codingbrain.retrieval.fuse import freshen, fuse, head
+from codingbrain.retrieval.tuning import Method
 
 IDS = [UUID(int=number) for number in range(1, 9)]
 METHODS: list[Method] = ["score", "rank"]
@@ -54,17 +55,45 @@ def test_one_lane_alone_keeps_its_order(words: list[Match], method: Method) -> N
     assert [id_ for id_, _, _ in fused] == [match.id for match in words]
 
 
-def test_an_age_of_one_half_life_scores_a_half() -> None:
-    fresh = freshness({IDS[0]: 0, IDS[1]: 45 * DAY}, 45 * DAY, 45.0)
-    assert [(match.id, match.score) for match in fresh] == [(IDS[1], 1.0), (IDS[0], 0.5)]
+def test_an_age_of_one_half_life_counts_half() -> None:
+    fused = fuse({Lane.LEXICAL: [Match(IDS[0], 1.0), Match(IDS[1], 1.0)]}, {Lane.LEXICAL: 1.0}, "score")
+    fresh = freshen(fused, {IDS[0]: 0, IDS[1]: 45 * DAY}, 45 * DAY, 45 * DAY, 0.5)
+    assert [(id_, score) for id_, score, _ in fresh] == [(IDS[1], 1.5), (IDS[0], 1.25)]
+    assert fresh[0][2][Lane.RECENCY].rank == 1
 
 
 def test_seconds_of_age_do_not_outweigh_a_better_match() -> None:
     """Freshness is absolute: two memories of the same day are equally fresh, whatever else was found."""
     at = 100 * DAY
+    found = [Match(IDS[0], 0.8), Match(IDS[1], 0.7), Match(IDS[2], 0.1)]
+    fused = fuse({Lane.VECTOR: found}, {Lane.VECTOR: 1.0}, "score")
+    stamps = {IDS[0]: at - 1_000_000, IDS[1]: at, IDS[2]: at - 2_000_000}
+    assert freshen(fused, stamps, 45 * DAY, at, 1.0)[0][0] == IDS[0]
+
+
+def test_near_ties_stay_near() -> None:
+    """Two texts that hold the same words are not the best and the worst."""
+    fused = fuse({Lane.LEXICAL: [Match(IDS[0], 1.0), Match(IDS[1], 0.98)]}, {Lane.LEXICAL: 1.0}, "score")
+    assert fused[1][1] > 0.9
+
+
+def test_what_the_vector_lane_cannot_know_is_not_held_against_an_object() -> None:
     ranked = {
-        Lane.VECTOR: [Match(IDS[0], 0.8), Match(IDS[1], 0.7), Match(IDS[2], 0.1)],
-        Lane.RECENCY: freshness({IDS[0]: at - 1_000_000, IDS[1]: at, IDS[2]: at - 2_000_000}, at, 45.0),
+        Lane.LEXICAL: [Match(IDS[0], 10.0), Match(IDS[1], 6.0)],
+        Lane.VECTOR: [Match(IDS[1], 0.9), Match(IDS[2], 0.8)],
     }
-    fused = fuse(ranked, {Lane.VECTOR: 1.0, Lane.RECENCY: 1.0}, "score")
-    assert fused[0][0] == IDS[0]
+    weights = {Lane.LEXICAL: 1.0, Lane.VECTOR: 1.0}
+    assert fuse(ranked, weights, "score")[0][0] == IDS[1]
+    assert fuse(ranked, weights, "score", {IDS[0]})[0][0] == IDS[0]
+
+
+@given(words=lists, meaning=lists, ages=st.lists(st.integers(0, 400), min_size=8, max_size=8), wanted=st.integers(1, 8))
+def test_the_head_holds_all_that_freshness_can_lift(
+    words: list[Match], meaning: list[Match], ages: list[int], wanted: int
+) -> None:
+    """Asking the record about the head only gives the same page as asking about everything."""
+    fused = fuse({Lane.LEXICAL: words, Lane.VECTOR: meaning}, {Lane.LEXICAL: 1.0, Lane.VECTOR: 1.0}, "score")
+    stamps = {id_: age * DAY for id_, age in zip(IDS, ages, strict=True)}
+    whole = freshen(fused, stamps, 45 * DAY, 400 * DAY, 0.3)
+    part = freshen(head(fused, wanted, 0.3), stamps, 45 * DAY, 400 * DAY, 0.3)
+    assert [id_ for id_, _, _ in part[:wanted]] == [id_ for id_, _, _ in whole[:wanted]]

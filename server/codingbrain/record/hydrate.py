@@ -3,16 +3,32 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection, Select, bindparam
 from sqlmodel import Session, col, select
 
 from codingbrain.domain.memory import Memory, State
 from codingbrain.record.rows import memory_of
 from codingbrain.record.tables import CodeRow, EntityRow, MemoryRow, OrgRow, TagRow
 
-_Child = TypeVar("_Child", TagRow, EntityRow, CodeRow)
+MemoryColumns = Any
+"""A row of the memories table, loaded as an object or as plain columns."""
+
+
+def _of_memories(table: type[TagRow | EntityRow | CodeRow], order: str) -> Select[Any]:
+    return (
+        select(table)
+        .where(col(table.org) == bindparam("org"), col(table.memory).in_(bindparam("ids", expanding=True)))
+        .order_by(getattr(table, order))
+    )
+
+
+# Built once: every search runs them, and building one costs more than running it.
+_TAGS = _of_memories(TagRow, "tag")
+_ENTITIES = _of_memories(EntityRow, "ordinal")
+_CODE = _of_memories(CodeRow, "ordinal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +39,10 @@ class Indexable:
     audience: str
 
 
-def hydrate(session: Session, org: UUID, rows: Sequence[MemoryRow]) -> list[Memory]:
+def hydrate(connection: Connection, org: UUID, rows: Sequence[MemoryColumns]) -> list[Memory]:
     """Memories in the order of their rows."""
-    ids = [row.id for row in rows]
-    tags = _children(session, TagRow, org, ids, TagRow.tag)
-    entities = _children(session, EntityRow, org, ids, EntityRow.ordinal)
-    code = _children(session, CodeRow, org, ids, CodeRow.ordinal)
+    key = {"org": org, "ids": [row.id for row in rows]}
+    tags, entities, code = (_children(connection, statement, key) for statement in (_TAGS, _ENTITIES, _CODE))
     return [
         memory_of(row, (tag.tag for tag in tags[row.id]), (entity.name for entity in entities[row.id]), code[row.id])
         for row in rows
@@ -38,20 +52,14 @@ def hydrate(session: Session, org: UUID, rows: Sequence[MemoryRow]) -> list[Memo
 def indexable(session: Session, org: UUID, ids: Sequence[UUID]) -> dict[UUID, Indexable]:
     """Those of an org's memories that exist, whoever may see them; for the indexers only."""
     rows = session.exec(select(MemoryRow).where(MemoryRow.org == org, col(MemoryRow.id).in_(ids))).all()
-    memories = hydrate(session, org, rows)
+    memories = hydrate(session.connection(), org, rows)
     return {row.id: Indexable(memory, row.audience) for row, memory in zip(rows, memories, strict=True)}
 
 
-def _children(
-    session: Session,
-    table: type[_Child],
-    org: UUID,
-    ids: Sequence[UUID],
-    order: Any,  # noqa: ANN401 - a column, which SQLModel types as its value
-) -> dict[UUID, list[_Child]]:
-    found: dict[UUID, list[_Child]] = defaultdict(list)
-    if ids:
-        for row in session.exec(select(table).where(table.org == org, col(table.memory).in_(ids)).order_by(order)):
+def _children(connection: Connection, statement: Select[Any], key: dict[str, Any]) -> dict[UUID, list[Any]]:
+    found: dict[UUID, list[Any]] = defaultdict(list)
+    if key["ids"]:
+        for row in connection.execute(statement, key):
             found[row.memory].append(row)
     return found
 

@@ -1,10 +1,12 @@
 """Memories of one principal's org, as far as the principal may see them."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, tuple_, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, insert, tuple_, update
+from sqlalchemy import select as core_select
 from sqlmodel import SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -16,6 +18,7 @@ from codingbrain.record.rows import children_of, columns_of, memory_of_snapshot,
 from codingbrain.record.tables import CodeRow, EntityRow, MemoryRow, RevisionRow, TagRow
 from codingbrain.record.unit import Unit
 
+# Built once: every call runs one of these, and building it costs more than running it.
 _TWIN = (
     select(MemoryRow.id)
     .where(
@@ -27,7 +30,17 @@ _TWIN = (
     .order_by(col(MemoryRow.id))
     .limit(1)
 )
-"""Built once: every add runs it, and building it costs more than running it."""
+# Who may see a row that was looked up by its key is asked of the row: as a condition, it would tempt a planner without
+# statistics to walk through everything that the caller may see.
+_KEYS = (col(MemoryRow.org) == bindparam("org"), col(MemoryRow.id).in_(bindparam("ids", expanding=True)))
+_BY_KEY = select(MemoryRow).where(*_KEYS)
+
+
+@lru_cache(maxsize=64)
+def _stamps(criteria: Criteria) -> Select[Any]:
+    return core_select(col(MemoryRow.id), col(MemoryRow.updated_at), col(MemoryRow.audience)).where(
+        *_KEYS, *_conditions(criteria)
+    )
 
 
 class Memories:
@@ -37,6 +50,7 @@ class Memories:
         self._session = unit.session
         self._principal = unit.principal
         self._org = unit.principal.org
+        self._audiences = unit.principal.audiences
 
     def insert(self, memory: Memory, at: Micros) -> None:
         """Store a new memory, and its first revision."""
@@ -64,8 +78,9 @@ class Memories:
 
     def many(self, ids: Sequence[UUID]) -> dict[UUID, Memory]:
         """Those of `ids` that the principal may see, in any state."""
-        rows = self._session.exec(select(MemoryRow).where(*self._named(ids))).all()
-        return {memory.id: memory for memory in hydrate(self._session, self._org, rows)}
+        connection = self._session.connection()
+        rows = [row for row in connection.execute(_BY_KEY, self._keys(ids)) if row.audience in self._audiences]
+        return {memory.id: memory for memory in hydrate(connection, self._org, rows)}
 
     def twin(self, text: str) -> Memory | None:
         """The oldest active memory of the same audience with the same text."""
@@ -79,12 +94,12 @@ class Memories:
         if before is not None:
             query = query.where(tuple_(col(MemoryRow.created_at), col(MemoryRow.id)) < before)
         query = query.order_by(col(MemoryRow.created_at).desc(), col(MemoryRow.id).desc()).limit(limit)
-        return hydrate(self._session, self._org, self._session.exec(query).all())
+        return hydrate(self._session.connection(), self._org, self._session.exec(query).all())
 
     def stamps(self, ids: Sequence[UUID], criteria: Criteria) -> dict[UUID, Micros]:
         """When each of `ids` that meets the criteria was last changed."""
-        query = select(MemoryRow.id, MemoryRow.updated_at).where(*self._named(ids), *_conditions(criteria))
-        return {found: updated for found, updated in self._session.exec(query).all()}  # noqa: C416 - a row is no pair
+        rows = self._session.connection().execute(_stamps(criteria), self._keys(ids))
+        return {row.id: row.updated_at for row in rows if row.audience in self._audiences}
 
     def ids(self, states: Iterable[State]) -> list[UUID]:
         """All memories of the principal's own audience in the given states, by id."""
@@ -105,8 +120,11 @@ class Memories:
         rows = self._session.exec(query.order_by(col(RevisionRow.version).desc()).limit(limit)).all()
         return [Revision(memory_of_snapshot(row.snapshot), Event(row.event), row.at, row.client) for row in rows]
 
+    def _keys(self, ids: Sequence[UUID]) -> dict[str, Any]:
+        return {"org": self._org, "ids": ids}
+
     def _conditions(self) -> tuple[ColumnElement[bool], ...]:
-        return (col(MemoryRow.org) == self._org, col(MemoryRow.audience).in_(sorted(self._principal.audiences)))
+        return (col(MemoryRow.org) == self._org, col(MemoryRow.audience).in_(sorted(self._audiences)))
 
     def _named(self, ids: Sequence[UUID]) -> tuple[ColumnElement[bool], ...]:
         """The visible ones of `ids`; the audience as an expression, or SQLite would read all that the audience sees."""

@@ -22,7 +22,7 @@ from codingbrain.domain.memory import (
     State,
     Visibility,
 )
-from codingbrain.record.tables import CodeRow, EntityRow, MemoryRow, TagRow
+from codingbrain.record.tables import CodeRow, EntityRow, TagRow
 
 _SNAPSHOT = TypeAdapter(Memory)
 
@@ -90,7 +90,7 @@ def children_of(memory: Memory) -> dict[type[SQLModel], list[dict[str, Any]]]:
     }
 
 
-def memory_of(row: MemoryRow, tags: Iterable[str], entities: Iterable[str], code: Iterable[CodeRow]) -> Memory:
+def memory_of(row: Any, tags: Iterable[str], entities: Iterable[str], code: Iterable[Any]) -> Memory:  # noqa: ANN401 - rows, as objects or as columns
     """A memory from its rows; tags come sorted."""
     return Memory(
         id=row.id,

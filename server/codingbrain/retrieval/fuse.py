@@ -7,54 +7,83 @@ object that a lane did not return gets nothing from it. Ties are broken by id, s
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
 from uuid import UUID
 
-from codingbrain.clock import DAY, Micros
+from codingbrain.clock import Micros
 from codingbrain.domain.query import Lane, Standing
 from codingbrain.ports.matches import Match
+from codingbrain.retrieval.tuning import Method
 
 _RANK_CONSTANT: Final = 60
 
 _TELLING_COSINE: Final = 0.1
 """A difference of cosines that means something; BM25, which starts at 0, is told apart by half of the best score."""
 
-Method = Literal["score", "rank"]
 Why = dict[Lane, Standing]
 Fused = tuple[UUID, float, Why]
 
 
-def fuse(lists: Mapping[Lane, Sequence[Match]], weights: Mapping[Lane, float], method: Method) -> list[Fused]:
-    """Every object of every list with its fused score, from 0 to 1, and its standing per lane, best first."""
-    total = sum(weights[lane] for lane in lists) or 1.0
+def fuse(
+    lists: Mapping[Lane, Sequence[Match]],
+    weights: Mapping[Lane, float],
+    method: Method,
+    unseen: AbstractSet[UUID] = frozenset(),
+) -> list[Fused]:
+    """Every object of every list with its weighted sum and its standing per lane, best first.
+
+    Objects in `unseen` are known to be still unknown to the vector lane: they are not held to have failed there, but
+    judged by the other lanes alone.
+    """
     scores: dict[UUID, float] = defaultdict(float)
     why: dict[UUID, Why] = defaultdict(dict)
     for lane, matches in lists.items():
         for rank, (match, share) in enumerate(zip(matches, _shares(lane, matches, method), strict=True), start=1):
-            scores[match.id] += weights[lane] / total * share
+            scores[match.id] += weights[lane] * share
             why[match.id][lane] = Standing(rank, match.score)
-    return sorted(((id_, scores[id_], why[id_]) for id_ in scores), key=lambda fused: (-fused[1], fused[0]))
+    heard = sum(weights[lane] for lane in lists if lane is not Lane.VECTOR)
+    if Lane.VECTOR in lists and heard > 0:
+        for id_ in unseen & scores.keys():
+            scores[id_] *= (heard + weights[Lane.VECTOR]) / heard
+    return _sorted((id_, scores[id_], why[id_]) for id_ in scores)
 
 
-def freshness(stamps: Mapping[UUID, Micros], at: Micros, half_life_days: float) -> list[Match]:
-    """The recency lane: objects by age, where an age of one half-life scores a half."""
-    half_life = half_life_days * DAY
-    fresh = [Match(id_, 0.5 ** (max(0, at - stamp) / half_life)) for id_, stamp in stamps.items()]
-    return sorted(fresh, key=lambda match: (-match.score, match.id))
+def head(fused: Sequence[Fused], wanted: int, lift: float) -> Sequence[Fused]:
+    """The part of a ranking from which the first `wanted` are sure to come, whoever is lifted by up to `lift`."""
+    if len(fused) <= wanted:
+        return fused
+    least = fused[wanted - 1][1] - lift
+    return [one for one in fused if one[1] >= least]
+
+
+def freshen(
+    fused: Sequence[Fused], stamps: Mapping[UUID, Micros], half_life: Micros, at: Micros, weight: float
+) -> list[Fused]:
+    """The recency lane, and the ranking with it: an age of one half-life counts half of `weight`."""
+    fresh = {id_: 0.5 ** (max(0, at - stamp) / half_life) for id_, stamp in stamps.items()}
+    ranks = {id_: rank for rank, id_ in enumerate(sorted(fresh, key=lambda id_: (-fresh[id_], id_)), start=1)}
+    return _sorted(
+        (id_, score + weight * fresh[id_], {**why, Lane.RECENCY: Standing(ranks[id_], fresh[id_])})
+        for id_, score, why in fused
+        if id_ in fresh
+    )
+
+
+def _sorted(fused: Iterable[Fused]) -> list[Fused]:
+    return sorted(fused, key=lambda one: (-one[1], one[0]))
 
 
 def _shares(lane: Lane, matches: Sequence[Match], method: Method) -> list[float]:
-    """One number in [0, 1] per match; freshness is one already, and stretching it would make seconds count as years."""
+    """One number in [0, 1] per match."""
     scores = [found.score for found in matches]
     match lane, method:
-        case Lane.RECENCY, _:
-            return scores
         case _, "rank":
             return [(_RANK_CONSTANT + 1) / (_RANK_CONSTANT + rank) for rank in range(1, len(matches) + 1)]
         case Lane.LEXICAL, "score":
             return _min_max(scores, max(scores, default=0.0) / 2)
-        case Lane.VECTOR, "score":
+        case _, "score":
             return _min_max(scores, max(scores, default=0.0) - _TELLING_COSINE)
 
 

@@ -1,15 +1,14 @@
 """The search pipeline behind every search tool: plan, fan out, fuse, check against the record, trim."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from codingbrain.clock import Clock
-from codingbrain.domain.memory import Memory
-from codingbrain.domain.query import Answer, Hit, Lane, LaneReport, Query, Ran, Standing
+from codingbrain.domain.query import Answer, Hit, Lane, LaneReport, Query, Ran
 from codingbrain.errors import CodingbrainError, DeadlineExceededError, UnavailableError
 from codingbrain.identity.principal import Principal
 from codingbrain.ids import Mint
@@ -17,33 +16,20 @@ from codingbrain.ports.filters import Filter
 from codingbrain.ports.lexical import ColocatedLexical, TextQuery
 from codingbrain.ports.matches import Match
 from codingbrain.ports.vectors import VectorEngine, VectorQuery
-from codingbrain.record.memories import Memories
 from codingbrain.record.sqlite import SqliteRecord
-from codingbrain.record.unit import TenantRecord, Unit
+from codingbrain.record.unit import TenantRecord
+from codingbrain.retrieval.backlog import Backlog
 from codingbrain.retrieval.cursor import Seal
 from codingbrain.retrieval.encoder import ABSENT, LOADING, Absent, Encoder, Loading, Missing, Ready
-from codingbrain.retrieval.fuse import Fused, Method, freshness, fuse
 from codingbrain.retrieval.labels import filter_of
 from codingbrain.retrieval.plan import Plan, plan
+from codingbrain.retrieval.ranking import Page, Ranking
 from codingbrain.retrieval.snippet import snippet
+from codingbrain.retrieval.tuning import Tuning
 from codingbrain.telemetry.metrics import Metrics
-
-SNIPPET: Final = 600
-"""Characters of a memory's text in a hit."""
 
 _OVERHEAD_BYTES: Final = 240
 """What a hit takes besides its text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """The settings that decide a ranking."""
-
-    method: Method
-    weights: Mapping[Lane, float]
-    half_life_days: float
-    candidates: int
-    lane_timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +47,7 @@ class Pipeline:
     """Everything that searches share."""
 
     engines: Engines
+    follows: Backlog | None
     tuning: Tuning
     seal: Seal
     metrics: Metrics
@@ -100,10 +87,10 @@ class Search:
             reasons = "; ".join(f"{lane}: {report.reason}" for lane, report in trace.reports.items())
             message = f"no lane of the search can answer now ({reasons}); try again in a moment"
             raise UnavailableError(message)
-        hits, found = await self._rank(query, offset, trace)
-        kept = _within(hits, query.max_tokens)
+        page = await self._rank(query, offset, trace)
+        kept = _within(page.hits, query.max_tokens)
         trace.timings["total"] = _millis(started)
-        return self._answer(query, kept, offset + len(kept) < found, offset, trace)
+        return self._answer(query, kept, offset + len(kept) < page.found, offset, trace)
 
     def _answer(self, query: Query, hits: Sequence[Hit], more: bool, offset: int, trace: _Trace) -> Answer:  # noqa: FBT001 - a plain fact
         cursor = None
@@ -162,45 +149,19 @@ class Search:
         index = self._pipeline.engines.vectors.tenant(self._principal.tenant, state.embedder.model)
         return await index.search(VectorQuery(vector, allowed, self._pipeline.tuning.candidates))
 
-    async def _rank(self, query: Query, offset: int, trace: _Trace) -> tuple[list[Hit], int]:
-        """The page of hits and how many there are: what the lanes found, as far as the record confirms it.
-
-        An index may lag behind the record; the record is never wrong.
-        """
+    async def _rank(self, query: Query, offset: int, trace: _Trace) -> Page:
         started = time.perf_counter()
-        tuning, at = self._pipeline.tuning, self._pipeline.clock()
-        found = list({match.id for matches in trace.lists.values() for match in matches})
-
-        def work(unit: Unit) -> tuple[list[Hit], int]:
-            memories = Memories(unit)
-            stamps = memories.stamps(found, query.criteria)
-            lists = {lane: [hit for hit in hits if hit.id in stamps] for lane, hits in trace.lists.items()}
-            if tuning.weights[Lane.RECENCY] > 0:
-                lists[Lane.RECENCY] = freshness(stamps, at, tuning.half_life_days)
-            ranked = fuse(lists, tuning.weights, tuning.method)
-            return _loaded(memories, ranked[offset : offset + query.limit], query.text), len(ranked)
-
-        result: tuple[list[Hit], int] = ([], 0)
-        if found:
-            result = await self._record.read(work)
+        pipeline, page = self._pipeline, Page((), 0)
+        if any(trace.lists.values()):
+            ranking = Ranking(pipeline.tuning, pipeline.follows, pipeline.clock())
+            page = await self._record.read(lambda unit: ranking.page(unit, query, offset, trace.lists))
         trace.timings["ranking"] = _millis(started)
-        trace.reports[Lane.RECENCY] = _recency_report(tuning, trace.timings["ranking"])
-        return result
-
-
-def _recency_report(tuning: Tuning, millis: float) -> LaneReport:
-    if tuning.weights[Lane.RECENCY] > 0:
-        return LaneReport(Ran.RAN, millis)
-    return LaneReport(Ran.SKIPPED, reason="its weight is 0")
-
-
-def _loaded(memories: Memories, page: Sequence[Fused], text: str) -> list[Hit]:
-    whole = memories.many([id_ for id_, _, _ in page])
-    return [_hit(whole[id_], score, why, text) for id_, score, why in page]
-
-
-def _hit(memory: Memory, score: float, why: Mapping[Lane, Standing], text: str) -> Hit:
-    return Hit(memory, score, snippet(memory.text, text, SNIPPET), why)
+        trace.reports[Lane.RECENCY] = (
+            LaneReport(Ran.RAN, trace.timings["ranking"])
+            if pipeline.tuning.weights[Lane.RECENCY] > 0
+            else LaneReport(Ran.SKIPPED, reason="its weight is 0")
+        )
+        return page
 
 
 def _within(hits: Sequence[Hit], max_tokens: int | None) -> Sequence[Hit]:
