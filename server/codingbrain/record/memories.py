@@ -37,7 +37,7 @@ _BY_KEY = select(MemoryRow).where(*_KEYS)
 
 
 @lru_cache(maxsize=64)
-def _stamps(criteria: Criteria) -> Select[Any]:
+def _stamps(criteria: Criteria) -> Select[UUID, int, str]:
     return core_select(col(MemoryRow.id), col(MemoryRow.updated_at), col(MemoryRow.audience)).where(
         *_KEYS, *_conditions(criteria)
     )

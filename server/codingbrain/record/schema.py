@@ -9,6 +9,7 @@ from typing import Final
 
 from loguru import logger
 from sqlalchemy import Connection, inspect, text
+from sqlmodel import SQLModel
 
 from codingbrain.errors import SchemaNewerError, StorageCorruptError
 from codingbrain.record.sqlite import SqliteRecord
@@ -45,15 +46,24 @@ async def settle(record: SqliteRecord, path: Path) -> bool:
     current = await record.read(revision_of)
     if current == HEAD:
         return False
+    if current is None:
+        await record.write(_create)
+        return True
     # Loaded by name: Alembic costs more than the rest of a start, and is needed only when a revision is due.
     migrate = importlib.import_module("codingbrain.record.migrate")
-    if current is not None:
-        if current not in migrate.known():
-            message = f"the database is at revision {current}, this release knows only {HEAD}; upgrade codingbrain"
-            raise SchemaNewerError(message)
-        snapshot(path, f"before-{HEAD}")
+    if current not in migrate.known():
+        message = f"the database is at revision {current}, this release knows only {HEAD}; upgrade codingbrain"
+        raise SchemaNewerError(message)
+    snapshot(path, f"before-{HEAD}")
     await record.write(lambda connection: migrate.upgrade(connection, HEAD))
     return True
+
+
+def _create(connection: Connection) -> None:
+    """The newest schema in an empty database, at once: a test holds it equal to what the revisions build."""
+    SQLModel.metadata.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
 def snapshot(path: Path, label: str) -> Path:
