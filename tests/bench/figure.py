@@ -11,7 +11,10 @@ BASELINE: Final = Path(__file__).with_name("baseline.json")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured, and the same machine's reference taken in the same run; `more` says that more is better."""
+    """What was measured, and the same machine's reference taken in the same run.
+
+    `more` says that more is better; `gated` is false for what a run this short cannot tell apart from chance.
+    """
 
     name: str
     value: float
@@ -19,6 +22,7 @@ class Figure:
     reference: float
     of: str
     more: bool = False
+    gated: bool = True
 
     @property
     def ratio(self) -> float:
@@ -42,14 +46,14 @@ def report(figures: Sequence[Figure], about: Mapping[str, object], path: Path) -
 def accept(figures: Iterable[Figure], path: Path = BASELINE) -> None:
     """Make these ratios the baseline; figures that were not measured now keep theirs."""
     kept = _baseline(path) if path.exists() else {}
-    kept |= {figure.name: round(figure.ratio, 4) for figure in figures}
+    kept |= {figure.name: round(figure.ratio, 4) for figure in figures if figure.gated}
     path.write_text(json.dumps(dict(sorted(kept.items())), indent=2) + "\n", "utf-8")
 
 
 def worse(figures: Iterable[Figure], factor: float, path: Path = BASELINE) -> Iterator[str]:
     """A sentence for each ratio that is worse than the baseline's by more than `factor`."""
     baseline = _baseline(path)
-    for figure in figures:
+    for figure in (figure for figure in figures if figure.gated):
         before = baseline.get(figure.name)
         if before is None:
             yield f"{figure.name}: the baseline does not know it; accept it with --accept"

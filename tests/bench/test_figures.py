@@ -45,6 +45,12 @@ def test_a_figure_without_a_baseline_does_not_pass_unseen(baseline: Path) -> Non
     assert list(worse([Figure("new", 1.0, "ms", 1.0, "floor")], 9.0, baseline))
 
 
+def test_what_chance_decides_is_shown_but_not_gated(baseline: Path) -> None:
+    tail = Figure("search: p99", 900.0, "ms", 1.0, "floor", gated=False)
+    assert list(worse([tail], 1.0, baseline)) == []
+    assert "search: p99" in table([tail])
+
+
 def test_accepting_some_keeps_the_others(baseline: Path) -> None:
     accept([Figure("search: p50", 10.0, "ms", 2.0, "floor")], baseline)
     assert list(worse([FEW], 1.0, baseline)) == []

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import anyio
@@ -22,6 +22,8 @@ from tests.quality.fetch import BUILDERS
 from tests.quality.fusion import FUSIONS, Fusion, Scored
 from tests.quality.lanes import Found, found
 from tests.quality.metrics import MEASURES, Ranking
+
+T = TypeVar("T")
 
 _DEPTHS: Final = (20, 50, 100, 200, 400)
 _SHARES: Final = tuple(step / 20 for step in range(21))
@@ -45,10 +47,8 @@ def product(method: Method) -> Fusion:
     """The product's own fusion, without its recency lane."""
 
     def ranking(lists: Sequence[Scored], weights: Sequence[float]) -> Ranking:
-        lanes = (Lane.LEXICAL, Lane.VECTOR)
         matches = [[Match(UUID(hex=id_ * 2), score) for id_, score in scored] for scored in lists]
-        found = dict(zip(lanes, matches, strict=True))
-        return [id_.hex[:16] for id_, _, _ in fuse(found, dict(zip(lanes, weights, strict=True)), method)]
+        return [id_.hex[:16] for id_, _, _ in fuse(_by_lane(matches), _by_lane(weights), method)]
 
     return ranking
 
@@ -84,6 +84,10 @@ def scores(lists: Sequence[Found], setting: Setting) -> Scores:
     rankings = [fusion([one.lexical[: setting.depth], one.vector[: setting.depth]], weights) for one in lists]
     pairs = [(ranking, one.question.relevant) for ranking, one in zip(rankings, lists, strict=True)]
     return {which: fmean(MEASURES[which](*pair) for pair in pairs) for which in _SHOWN}
+
+
+def _by_lane(values: Sequence[T]) -> dict[Lane, T]:
+    return {Lane.LEXICAL: values[0], Lane.VECTOR: values[1]}
 
 
 def _found(name: str) -> list[Found]:
