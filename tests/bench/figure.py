@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,14 @@ class Figure:
     def ratio(self) -> float:
         """How many times the reference: this, not the value, can be compared between machines."""
         return self.value / self.reference
+
+
+def typical(runs: Iterable[Iterable[Figure]]) -> list[Figure]:
+    """Of each figure the one with the median ratio, in the order of the first run."""
+    found: dict[str, list[Figure]] = {}
+    for figure in chain.from_iterable(runs):
+        found.setdefault(figure.name, []).append(figure)
+    return [sorted(same, key=lambda one: one.ratio)[len(same) // 2] for same in found.values()]
 
 
 def table(figures: Iterable[Figure]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench import footprint, searches, startup, writes
-from tests.bench.figure import Figure, accept, report, table, worse
+from tests.bench.figure import Figure, accept, report, table, typical, worse
 from tests.bench.server import serving
 from tests.bench.texts import corpus
 
@@ -26,7 +26,7 @@ def main() -> int:
     """Measure, print, write the report; 1 if the gate is asked for and a ratio is too much worse."""
     asked = _arguments()
     with tempfile.TemporaryDirectory(prefix="cb-") as folder:
-        figures = list(_measure(Path(folder), asked))
+        figures = typical(list(_measure(Path(folder) / str(number), asked)) for number in range(asked.runs))
     print(table(figures))
     about = {"python": platform.python_version(), "processors": os.cpu_count(), "memories": asked.size}
     report(figures, about, asked.report)
@@ -42,6 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--part", action="append", choices=_PARTS, help="default: all")
     parser.add_argument("--size", type=int, default=100_000, help="memories that are searched")
     parser.add_argument("--seeded", type=Path, help="keep the searched data directory here, and use it if it is there")
+    parser.add_argument("--runs", type=int, default=1, help="measure so many times and take the median ratios")
     parser.add_argument("--report", type=Path, default=Path("reports/bench.json"))
     parser.add_argument("--gate", action="store_true", help="fail if a ratio is worse than the baseline's")
     parser.add_argument("--factor", type=float, default=_FACTOR, help="how many times worse the gate lets pass")
@@ -51,6 +52,7 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(folder: Path, asked: argparse.Namespace) -> Iterator[Figure]:
     """Each part takes the references anew, since a machine is seldom as busy as it was a minute before."""
+    folder.mkdir()
     parts = asked.part or _PARTS
     if "start" in parts:
         yield from startup.measure()
@@ -60,7 +62,7 @@ def _measure(folder: Path, asked: argparse.Namespace) -> Iterator[Figure]:
     if "bulk" in parts:
         yield writes.bulk(folder)
     if "search" in parts:
-        yield from _search(folder, asked.seeded or folder / "searched", asked.size)
+        yield from _search(folder, asked.seeded or folder.parent / "searched", asked.size)
     if "footprint" in parts:
         _, _, rss = searches.references(folder)
         yield from footprint.idle(folder, rss)

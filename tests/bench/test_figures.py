@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.figure import Figure, accept, table, worse
+from tests.bench.figure import Figure, accept, table, typical, worse
 
 SLOW = Figure("search: p50", 20.0, "ms", 2.0, "floor")
 FEW = Figure("add: rate", 500.0, "1/s", 1_000.0, "floor", more=True)
@@ -58,3 +58,8 @@ def test_accepting_some_keeps_the_others(baseline: Path) -> None:
 
 def test_the_table_shows_value_and_ratio() -> None:
     assert table([SLOW]).splitlines()[1].split()[:5] == ["search:", "p50", "20", "ms", "10"]
+
+
+def test_of_several_runs_the_median_ratio_counts() -> None:
+    runs = [[Figure("search: p50", value, "ms", 2.0, "floor"), FEW] for value in (90.0, 20.0, 30.0)]
+    assert typical(runs) == [Figure("search: p50", 30.0, "ms", 2.0, "floor"), FEW]

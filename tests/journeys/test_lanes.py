@@ -125,8 +125,11 @@ async def test_an_index_write_can_fail_visibly(http_client: Served, data_dir: Pa
 @pytest.mark.parametrize(
     "damage",
     [
-        ("DROP TABLE lexical", "DROP TABLE lexical_objects", "DROP TABLE lexical_layout", "DROP TABLE vectors"),
-        ("DELETE FROM lexical_objects", "DELETE FROM lexical", "DELETE FROM vectors"),
+        tuple(
+            f"DROP TABLE {table}"
+            for table in ("lexical", "lexical_texts", "lexical_objects", "lexical_scopes", "lexical_layout", "vectors")
+        ),
+        ("DELETE FROM lexical_layout", "DELETE FROM vectors_layout"),
         ("UPDATE lexical_objects SET version = 0", "UPDATE vectors SET version = 0"),
     ],
 )

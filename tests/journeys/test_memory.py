@@ -61,9 +61,7 @@ class Assistant:
 
 
 @asynccontextmanager
-async def assistant(
-    served: Served, transport: Transport = "http", era: Era = "auto"
-) -> AsyncGenerator[Assistant]:
+async def assistant(served: Served, transport: Transport = "http", era: Era = "auto") -> AsyncGenerator[Assistant]:
     token, _ = served.token(client="journey")
     async with served.mcp(transport, era, token) as client:
         yield Assistant(client)

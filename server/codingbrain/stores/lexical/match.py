@@ -1,35 +1,44 @@
-"""FTS5 query expressions, built from nothing but words of our own making."""
+"""FTS5 expressions, built from nothing but tokens of our own making.
+
+A token begins with the number of a scope, that is of one audience of one org. Each audience therefore has posting
+lists of its own: nothing of another tenant is read, counted or scored, and no filter has to say so.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from uuid import UUID
+from functools import lru_cache
+from typing import Final
 
-from codingbrain.ports.filters import Filter
+ONCE: Final = ":"
+"""Between a scope and a word that the text holds."""
+
+OFTEN: Final = "+"
+"""Between a scope and a word that the text holds more than once."""
+
+LABEL: Final = "#"
+"""Between a scope and a label."""
 
 
-def mark(*parts: object) -> str:
-    """One token that stands for an audience of an org, or for a label; the tokenizer leaves it whole."""
-    return "x" + hashlib.blake2b(repr(parts).encode(errors="replace"), digest_size=8).hexdigest()
+@lru_cache(1 << 14)
+def mark(label: str) -> str:
+    """A label in letters and digits."""
+    return hashlib.blake2b(label.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
-def expression(org: UUID, allowed: Filter, terms: Sequence[str], phrases: Sequence[Sequence[str]]) -> str:
-    """What FTS5 has to match: the scope, the labels, every phrase, and any of the terms."""
-    scopes = (mark(org, audience) for audience in allowed.audiences)
-    parts = [f"scope : {_any(scopes)}"]
-    parts += [f"labels : {_any(mark(label) for label in group)}" for group in allowed.every]
-    parts += [f"{{body keywords}} : {_phrase(phrase)}" for phrase in phrases]
-    if terms:
-        parts.append(f"{{body keywords wholes}} : {_any(terms)}")
+def token(scope: int, kind: str, word: str) -> str:
+    """What stands in the index; `kind` is one of the marks above."""
+    return f"{scope}{kind}{word}"
+
+
+def anywhere(scopes: Sequence[int], kind: str, words: Iterable[str]) -> str:
+    """One of the words, in one of the scopes."""
+    return f"({' OR '.join(_quoted(token(scope, kind, word)) for word in sorted(words) for scope in scopes)})"
+
+
+def every(parts: Sequence[str], none: str | None) -> str:
+    """All of the parts, and not the other one."""
     wanted = " AND ".join(parts)
-    return f"({wanted}) NOT labels : {_any(mark(label) for label in allowed.none)}" if allowed.none else wanted
-
-
-def _any(tokens: Iterable[str]) -> str:
-    return f"({' OR '.join(sorted(_quoted(token) for token in tokens))})"
-
-
-def _phrase(words: Sequence[str]) -> str:
-    return f"({' + '.join(_quoted(word) for word in words)})"
+    return f"({wanted}) NOT {none}" if none else wanted
 
 
 def _quoted(token: str) -> str:
