@@ -1,13 +1,14 @@
 """From settings to a working server: engines chosen by URL, services built on them, background work running."""
 
 import importlib
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
+from loguru import logger
 
 from codingbrain import clock, ids
 from codingbrain.access.keys import cursor_key
@@ -134,7 +135,8 @@ async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | No
         with ungrouped():
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(engines.encoder.load)
-                tasks.start_soon(_follow, engines, backlog)
+                tasks.start_soon(_mend_words, engines)
+                tasks.start_soon(_follow, engines, backlog, runtime.owner)
                 tasks.start_soon(keeping.run)
                 try:
                     yield runtime
@@ -165,15 +167,32 @@ async def _owner(record: SqliteRecord) -> Principal:
     return Principal(user.org, user.id, user.name, "stdio", EVERYTHING)
 
 
-async def _follow(engines: Engines, backlog: Backlog) -> None:
-    """Mend the indexes once, then keep the vector lane up to date."""
-    mending = catchup.CatchUp(OperatorRecord(engines.record, catchup.OPERATOR), clock.now)
-    await mending.lexical(engines.lexical)
+async def _mend_words(engines: Engines) -> None:
+    """Bring the lexical index in step with the record, if it is not."""
+    with _survived("the lexical index could not be compared with the record"):
+        await catchup.CatchUp(OperatorRecord(engines.record, catchup.OPERATOR), clock.now).lexical(engines.lexical)
+
+
+async def _follow(engines: Engines, backlog: Backlog, owner: Principal) -> None:
+    """Load what the owner will search, mend the vector index once, then keep it up to date."""
     state = await engines.encoder.settled()
-    if isinstance(state, Ready):
+    if not isinstance(state, Ready):
+        return
+    with _survived("the vector index could not be compared with the record"):
+        await engines.vectors.tenant(owner.tenant, state.embedder.model).warm()
+        mending = catchup.CatchUp(OperatorRecord(engines.record, catchup.OPERATOR), clock.now)
         await mending.vectors(engines.vectors, state.embedder.model)
-        own = OperatorRecord(engines.record, indexer.OPERATOR)
-        await indexer.Indexer(own, engines.vectors, state.embedder, backlog, clock.now).run()
+    own = OperatorRecord(engines.record, indexer.OPERATOR)
+    await indexer.Indexer(own, engines.vectors, state.embedder, backlog, clock.now).run()
+
+
+@contextmanager
+def _survived(what: str) -> Generator[None]:
+    """A failure of background work costs that work, not the server; the next start tries again."""
+    try:
+        yield
+    except CodingbrainError as error:
+        logger.error("{}: {}", what, error.message)
 
 
 def _tuning(settings: Settings) -> Tuning:

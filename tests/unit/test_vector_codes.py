@@ -7,7 +7,7 @@ from codingbrain.ports.vectors import Floats
 from codingbrain.stores.vectors.codes import cosines, decode, encode, form
 from codingbrain.stores.vectors.column import Column
 from codingbrain.stores.vectors.facets import Postings
-from codingbrain.stores.vectors.signs import Signs
+from codingbrain.stores.vectors.signs import Signs, weights
 
 
 def rows(size: int, dimension: int, seed: int = 0) -> Floats:
@@ -32,17 +32,23 @@ def test_no_vector_and_the_zero_vector_have_codes() -> None:
 
 @pytest.mark.parametrize("dimension", [3, 64, 100])
 @pytest.mark.parametrize("share", [0.1, 1.0])
-def test_a_scan_gives_the_fewest_differing_signs_with_ties(dimension: int, share: float) -> None:
+def test_a_scan_gives_the_least_differing_rows_with_ties(dimension: int, share: float) -> None:
     vectors = rows(5_000, dimension, 1) + 0.1
     records = encode(vectors[:3_000])
     signs = Signs(records["codes"], records["factor"])
     signs.append(vectors[3_000:])
     picked = np.flatnonzero(np.random.default_rng(2).random(5_000) < share)
     center = decode(records["codes"], records["factor"]).mean(axis=0)
-    differing = ((vectors > center) != (vectors[7] > center)).sum(axis=1)[picked]
+    differs = (vectors > center) != (vectors[7] > center)
+    differing = (differs * weights(vectors[7] - center)).sum(axis=1)[picked]
     last = np.sort(differing)[49]
     nearest = signs.view().nearest(vectors[7], picked, 50)
     assert set(nearest.tolist()) == set(picked[differing <= last].tolist())
+
+
+def test_a_component_weighs_as_much_as_it_is_far_from_the_mean() -> None:
+    assert weights(np.array([0.0, 0.1, -1.0, 1.0, -2.0, 9.0], np.float32)).tolist() == [0, 0, 1, 1, 1, 3]
+    assert weights(np.zeros(3, np.float32)).tolist() == [0, 0, 0]
 
 
 def test_a_view_of_a_column_outlives_its_growth() -> None:

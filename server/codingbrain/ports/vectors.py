@@ -84,6 +84,14 @@ class Vectors(Protocol):
         """
         ...
 
+    async def warm(self) -> None:
+        """Get ready to answer fast, e.g. load what searches read; searches do it themselves if nobody did.
+
+        Raises:
+            UnavailableError: the engine does not answer.
+        """
+        ...
+
     async def versions(self, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:
         """A page of (id, indexed version), ordered by id, for reconciliation."""
         ...

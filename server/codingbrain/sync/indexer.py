@@ -56,17 +56,23 @@ class Indexer:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await self._record.write(lambda session: outbox.revive(session, self._clock()))
-        await self._count()
+        step = self._begin
         while True:
             try:
-                taken = await self._batch()
+                taken = await step()
+                step = self._batch
             except CodingbrainError as error:
                 # The record itself does not answer: nothing is lost, the entries are still there.
                 logger.warning("the vector lane cannot be brought up to date now: {}", error.message)
                 taken = 0
             if not taken:
                 await self._backlog.added(_PATROL_SECONDS)
+
+    async def _begin(self) -> int:
+        """Give what failed before this start another round; there may be something to do."""
+        await self._record.write(lambda session: outbox.revive(session, self._clock()))
+        await self._count()
+        return self._backlog.depth
 
     async def _batch(self) -> int:
         """Take up the oldest entries; how many there were."""

@@ -126,6 +126,10 @@ class ExactVectors:
         shard = self._shard or await self._loaded()
         return await anyio.to_thread.run_sync(shard.search, query, limiter=self._threads)
 
+    async def warm(self) -> None:
+        """Load the shard."""
+        await self._loaded()
+
     async def versions(self, after: UUID | None, limit: int) -> list[tuple[UUID, int]]:
         """A page of what is there."""
         return await self._sql.read(partial(rows.versions, key=self._key, after=after, limit=limit))

@@ -21,7 +21,7 @@ from codingbrain.stores.vectors.rows import Batch, halves
 from codingbrain.stores.vectors.signs import Signs
 
 _CANDIDATES: Final = 4_000
-"""Rows that are scored at least: at 100,000 rows they hold 99 of 100 of the ten nearest."""
+"""Rows that are scored at least: of 100,000 rows they hold more than 99 in 100 of the ten nearest."""
 
 _OVERSAMPLING: Final = 50
 """Rows that are scored for each object wanted."""
