@@ -13,6 +13,8 @@ SECOND: Micros = 1_000_000
 DAY: Micros = 86_400 * SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Micros = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST: Micros = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 def now() -> Micros:
@@ -22,10 +24,19 @@ def now() -> Micros:
 
 def to_iso(at: Micros) -> str:
     """RFC 3339, UTC, with as many fraction digits as needed (none or six)."""
-    return (_EPOCH + timedelta(microseconds=at)).isoformat().replace("+00:00", "Z")
+    bounded = min(max(at, _FIRST), _LAST)
+    return (_EPOCH + timedelta(microseconds=bounded)).isoformat().replace("+00:00", "Z")
 
 
 def from_datetime(at: datetime) -> Micros:
-    """A naive value counts as UTC."""
+    """A naive value counts as UTC.
+
+    Raises:
+        ValueError: in UTC the time lies outside the years 1 to 9999.
+    """
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
+    micros = (aware - _EPOCH) // timedelta(microseconds=1)
+    if not _FIRST <= micros <= _LAST:
+        message = "must lie in the years 1 to 9999, in UTC"
+        raise ValueError(message)
+    return micros

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -33,12 +34,28 @@ def _loopback(host: str) -> str:
 
 def _scheme(*known: str) -> AfterValidator:
     def check(url: str) -> str:
-        if url.partition(":")[0] not in known or ":" not in url:
+        scheme, colon, rest = url.partition(":")
+        if scheme not in known or not colon:
             message = f"{url!r} must start with one of: {', '.join(f'{scheme}:' for scheme in known)}"
+            raise ValueError(message)
+        if rest and scheme != "granite":
+            message = f"{url!r} may have nothing after the colon; this engine lives in the data directory"
             raise ValueError(message)
         return url
 
     return AfterValidator(check)
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        message = f"{url!r} is not an origin such as https://memory.example"
+        raise ValueError(message)
+    return url
 
 
 Weight = Annotated[float, Field(ge=0.0, le=10.0, allow_inf_nan=False)]
@@ -57,7 +74,7 @@ class Settings(BaseSettings):
     )
     host: Annotated[str, AfterValidator(_loopback)] = Field("127.0.0.1", description="Address that `serve` binds.")
     port: int = Field(8765, ge=0, le=65_535, description="Port that `serve` binds; 0 lets the system choose.")
-    public_url: str | None = Field(
+    public_url: Annotated[str, AfterValidator(_origin)] | None = Field(
         None, pattern=r"^https?://[^/?#]+$", description="Origin that clients use, if it differs from host and port."
     )
     behind_proxy: bool = Field(default=False, description="A TLS-terminating proxy on this machine forwards requests.")
@@ -122,7 +139,11 @@ class Settings(BaseSettings):
         """Flags, then environment, then the data directory's file; no `.env` and no secrets folder."""
         del dotenv_settings, file_secret_settings
         chosen = init_settings().get("data_dir") or env_settings().get("data_dir") or default_data_dir()
-        file = TomlConfigSettingsSource(settings_cls, Path(str(chosen)).expanduser() / CONFIG_FILE)
+        path = Path(str(chosen)).expanduser() / CONFIG_FILE
+        if path.exists() and not path.is_file():
+            message = "is not a file"
+            raise ValueError(message)
+        file = TomlConfigSettingsSource(settings_cls, path)
         return init_settings, env_settings, file
 
 

@@ -40,9 +40,11 @@ def warmed(server: Server, question: str, size: int, data: Path) -> Figure:
     """Ask until no lane is missing: how long a restarted server gives less than it could."""
     began = clock()
     with Client(server.address) as client:
-        while client.call("search_memory", {"query": question})["degraded"]:
+        while (answer := client.call("search_memory", {"query": question}))["degraded"]:
             if clock() - began > _WARM_SECONDS:
                 raise TimeoutError(f"a lane is still missing after {_WARM_SECONDS} s")
+    if not any("vector" in hit["why"] for hit in answer["hits"]):
+        raise CallError(f"the vectors in {data} are not those of this release; remove the folder to seed it anew")
     span = (clock() - began) * 1_000
     return Figure(f"search {size}: first complete answer", span, "ms", _read(data), "reading the data directory")
 

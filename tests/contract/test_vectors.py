@@ -411,6 +411,18 @@ async def test_preparing_again_keeps_everything(engine: VectorEngine, index: Vec
     assert await found(index, EAST) == [1]
 
 
+async def test_warming_is_no_more_than_an_early_start(row: VectorRow, data_dir: Path) -> None:
+    async with row.opens(data_dir) as engine:
+        index = engine.tenant(HOME, MODEL)
+        await index.warm()
+        await apply(index, put(1, EAST))
+        await index.warm()
+        assert await found(index, EAST) == [1]
+    async with row.opens(data_dir) as engine:
+        await engine.tenant(HOME, MODEL).warm()
+        assert await found(engine.tenant(HOME, MODEL), EAST) == [1]
+
+
 async def test_hundreds_of_changes_to_few_objects(row: VectorRow, data_dir: Path) -> None:
     async with row.opens(data_dir) as engine:
         index = engine.tenant(HOME, MODEL)

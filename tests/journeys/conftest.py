@@ -1,13 +1,14 @@
 """Doors for the journeys: a client, and the command line, on a data directory of the test's own."""
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.journeys.program import Program
-from tests.journeys.served import Served, serve
+from tests.journeys.served import Served, Serving, serve
 
 IDLE = "2"
 """Seconds for which a host waits for clients here."""
@@ -44,3 +45,9 @@ def served() -> Iterator[Served]:
 def http_client(served: Served) -> Served:
     """What HTTP users have: `http_client.http(token)` is a plain client, `http_client.mcp(...)` the SDK's."""
     return served
+
+
+@pytest.fixture
+def serving(data_dir: Path) -> Serving:
+    """Serves the test's own data directory, with the settings that it gives; may be used one time after another."""
+    return partial(serve, data_dir)

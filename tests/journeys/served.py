@@ -2,10 +2,10 @@
 
 import socket
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
 import anyio
@@ -87,6 +87,14 @@ def modern(method: str, name: str | None = None, **params: object) -> dict[str, 
         "json": {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**body, "_meta": META}},
         "headers": {**JSON, "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, **named},
     }
+
+
+class Serving(Protocol):
+    """`serve` on one data directory."""
+
+    def __call__(self, loader: Loader | None = None, **overrides: object) -> AbstractContextManager["Served"]:
+        """Serve until the block ends."""
+        ...
 
 
 @contextmanager

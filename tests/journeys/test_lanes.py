@@ -18,7 +18,7 @@ from codingbrain.inference.granite import load
 from codingbrain.ports.embedder import Embedder, Model
 from codingbrain.runtime import DATABASE
 from tests.journeys.program import Program
-from tests.journeys.served import WAIT, Served, modern, serve
+from tests.journeys.served import WAIT, Served, Serving, modern
 
 pytestmark = pytest.mark.anyio
 
@@ -39,15 +39,14 @@ async def ready(instance: Served) -> dict[str, Any]:
 
 
 @pytest.mark.proves("RUN-3", "RUN-8", "SRCH-3")
-async def test_while_the_model_loads_words_are_found(http_client: Served, data_dir: Path) -> None:
-    del http_client
+async def test_while_the_model_loads_words_are_found(serving: Serving) -> None:
     release = Event()
 
     def slow() -> Embedder:
         assert release.wait(WAIT)
         return load("granite:", 1)
 
-    with serve(data_dir, slow) as own:
+    with serving(slow) as own:
         try:
             added = await call(own, "add_memories", text="The staging cluster sleeps at night.")
             assert added["results"][0]["lanes"] == {"lexical": "indexed", "vector": "queued"}
@@ -68,9 +67,8 @@ async def test_while_the_model_loads_words_are_found(http_client: Served, data_d
 
 
 @pytest.mark.proves("RUN-8")
-async def test_without_a_model_nothing_pretends_to_be_semantic(http_client: Served, data_dir: Path) -> None:
-    del http_client
-    with serve(data_dir, embedder_url="granite:/nowhere/model") as own:
+async def test_without_a_model_nothing_pretends_to_be_semantic(serving: Serving) -> None:
+    with serving(embedder_url="granite:/nowhere/model") as own:
         await call(own, "add_memories", text="Feature flags live in the flags service.")
         with anyio.fail_after(WAIT):
             while "loading" in json.dumps(answer := await call(own, "search_memory", query="feature flags")):
@@ -109,9 +107,8 @@ class Fragile:
 
 
 @pytest.mark.proves("MEM-4")
-async def test_an_index_write_can_fail_visibly(http_client: Served, data_dir: Path) -> None:
-    del http_client
-    with serve(data_dir, Fragile) as own:
+async def test_an_index_write_can_fail_visibly(serving: Serving) -> None:
+    with serving(Fragile) as own:
         texts = [{"text": text} for text in ("a poison pill", "an apple", "a pear")]
         receipts = (await call(own, "add_memories", memories=texts, wait_seconds=20))["results"]
         assert [receipt["lanes"]["vector"] for receipt in receipts] == ["failed", "indexed", "indexed"]
@@ -134,17 +131,16 @@ async def test_an_index_write_can_fail_visibly(http_client: Served, data_dir: Pa
     ],
 )
 async def test_a_lost_index_is_caught_up_from_the_record(
-    http_client: Served, data_dir: Path, damage: tuple[str, ...]
+    serving: Serving, data_dir: Path, damage: tuple[str, ...]
 ) -> None:
-    del http_client
-    with serve(data_dir, embedder_url="granite:") as own:
+    with serving(embedder_url="granite:") as own:
         texts = [{"text": f"Runbook {number}: restart the ingester when lag grows."} for number in range(20)]
         await call(own, "add_memories", memories=texts, wait_seconds=20)
     with closing(sqlite3.connect(data_dir / DATABASE)) as database:
         for statement in damage:
             database.execute(statement)
         database.commit()
-    with serve(data_dir, embedder_url="granite:") as again, anyio.fail_after(WAIT):
+    with serving(embedder_url="granite:") as again, anyio.fail_after(WAIT):
         while True:
             answer = await call(again, "search_memory", query="runbook ingester lag", limit=50)
             if len(answer["hits"]) == 20 and all({"lexical", "vector"} <= set(hit["why"]) for hit in answer["hits"]):
@@ -152,14 +148,13 @@ async def test_a_lost_index_is_caught_up_from_the_record(
 
 
 @pytest.mark.proves("SRCH-1")
-async def test_weights_change_the_ranking(http_client: Served, data_dir: Path) -> None:
+async def test_weights_change_the_ranking(serving: Serving) -> None:
     """The same memories, two settings: the first hit follows the heavier lane."""
-    del http_client
     texts = ["Refunds are paid within ten days of the return.", "My back hurts; I get to the gym."]
     first: dict[str, str] = {}
     for heavy, light in (("lexical", "vector"), ("vector", "lexical")):
         weights: dict[str, object] = {f"weight_{heavy}": 5.0, f"weight_{light}": 0.1, "weight_recency": 0.0}
-        with serve(data_dir, None, embedder_url="granite:", **weights) as own:
+        with serving(None, embedder_url="granite:", **weights) as own:
             await call(own, "add_memories", memories=[{"text": text} for text in texts], wait_seconds=20)
             with anyio.fail_after(WAIT):
                 while (answer := await call(own, "search_memory", query="how to get my money back"))["degraded"]:
@@ -169,9 +164,8 @@ async def test_weights_change_the_ranking(http_client: Served, data_dir: Path) -
 
 
 @pytest.mark.proves("SRCH-1")
-async def test_of_equal_matches_the_fresher_comes_first(http_client: Served, data_dir: Path) -> None:
-    del http_client
-    with serve(data_dir) as own:
+async def test_of_equal_matches_the_fresher_comes_first(serving: Serving) -> None:
+    with serving() as own:
         for days in (90, 0, 30):
             created = (datetime.now(UTC) - timedelta(days=days)).isoformat()
             item = {"text": "The on-call rota changes on Monday.", "tags": [str(days)], "created_at": created}

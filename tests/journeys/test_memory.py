@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 
 from codingbrain.identity.scopes import Scope
-from tests.journeys.served import Era, Served, Transport, serve
+from tests.journeys.served import Era, Served, Serving, Transport, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -107,9 +107,8 @@ async def test_plain_openmemory_calls_keep_working(http_client: Served) -> None:
 
 
 @pytest.mark.proves("MEM-1")
-async def test_deleting_everything_takes_the_phrase(http_client: Served, data_dir: Path) -> None:
-    del http_client
-    with serve(data_dir) as own:
+async def test_deleting_everything_takes_the_phrase(serving: Serving) -> None:
+    with serving() as own:
         async with assistant(own) as call:
             for number in range(3):
                 await call("add_memories", text=f"note {number}")

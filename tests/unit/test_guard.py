@@ -116,7 +116,7 @@ async def test_an_unknown_tool_is_named_safely() -> None:
 
 @pytest.mark.anyio
 async def test_a_missing_scope_is_named_before_the_arguments_are_looked_at() -> None:
-    reader = Principal(UUID(int=1), UUID(int=2), "someone", "test", frozenset({Scope.SEARCH_READ}))
+    reader = Principal(UUID(int=1), UUID(int=2), "someone", "test", frozenset({Scope.MEMORIES_DELETE}))
     with pytest.raises(InsufficientScopeError, match="memories:read") as caught:
         await guard().call("echo", {"bogus": 1}, reader)
     assert caught.value.details == {"required": [Scope.MEMORIES_READ]}

@@ -1,13 +1,14 @@
 """What callers may say to the memory tools, checked where the bytes come in."""
 
 from datetime import datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from codingbrain.clock import Micros, from_datetime
 from codingbrain.domain.memory import (
+    MAX_TAGS,
     MAX_TEXT,
     UNSET,
     Artifact,
@@ -23,13 +24,20 @@ from codingbrain.domain.query import MAX_LIMIT, MAX_QUERY, Criteria
 
 MOST_ITEMS: Final = 100
 
+
+def _representable(at: datetime) -> datetime:
+    from_datetime(at)
+    return at
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=r"\S")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
 Long = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
-Tags = Annotated[list[Name], Field(max_length=50)]
+Tags = Annotated[list[Name], Field(max_length=MAX_TAGS)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Ids = Annotated[list[UUID], Field(min_length=1, max_length=MOST_ITEMS)]
 Wait = Annotated[float, Field(ge=0, le=30)]
+When = Annotated[datetime, AfterValidator(_representable)]
 Cursor = Annotated[str, StringConstraints(max_length=1_024)]
 
 
@@ -80,8 +88,8 @@ class Fields(Arguments):
     artifact_ref: Name | None = None
     evidence: Annotated[list[Long], Field(max_length=20)] | None = None
     code_refs: Annotated[list[CodeRefIn], Field(max_length=20)] | None = None
-    valid_from: datetime | None = None
-    valid_to: datetime | None = None
+    valid_from: When | None = None
+    valid_to: When | None = None
     pinned: bool | None = None
 
     @model_validator(mode="after")
@@ -109,7 +117,7 @@ class MemoryIn(Fields):
     text: Text
     tags: Tags | None = None
     source: SourceIn | None = None
-    created_at: datetime | None = None
+    created_at: When | None = None
 
     def draft(self, client: str) -> Draft:
         """The memory as the service wants it; without a source it is the client's."""
@@ -164,8 +172,8 @@ class Filters(Arguments):
 
     categories: Annotated[list[Category], Field(max_length=12)] | None = None
     tags: Tags | None = Field(None, description="Any of these")
-    created_from: datetime | None = None
-    created_to: datetime | None = None
+    created_from: When | None = None
+    created_to: When | None = None
 
     def criteria(self, states: list[State] | None = None) -> Criteria:
         """The filters as a value; only active memories unless said otherwise."""
@@ -209,7 +217,9 @@ class UpdateMemory(Fields):
     text: Text | None = None
     add_tags: Tags | None = None
     remove_tags: Tags | None = None
-    state: State | None = Field(None, description="active restores a deleted one")
+    state: Literal[State.ACTIVE, State.PAUSED, State.ARCHIVED] | None = Field(
+        None, description="active restores a deleted one"
+    )
     preserve_timestamps: bool = False
     idempotency_key: Key | None = None
     wait_seconds: Wait = 0

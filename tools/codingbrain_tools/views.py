@@ -108,7 +108,6 @@ class ReceiptView:
     id: str | None = None
     version: int | None = None
     duplicate_of: str | None = None
-    supersedes: str | None = None
     lanes: dict[str, str] = field(default_factory=dict[str, str])
     queue_depth: int | None = None
     error: dict[str, str] = field(default_factory=dict[str, str])
@@ -174,7 +173,6 @@ def receipt_view(receipt: Receipt) -> ReceiptView:
         id=_name(receipt.id),
         version=receipt.version,
         duplicate_of=_name(receipt.duplicate_of),
-        supersedes=_name(receipt.supersedes),
         lanes={lane: state for lane, state in lanes.items() if state is not None},
         queue_depth=receipt.queue_depth,
         error=error,

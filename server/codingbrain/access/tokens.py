@@ -15,7 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from codingbrain.access.recent import Recent
-from codingbrain.clock import Clock, Micros
+from codingbrain.clock import DAY, Clock, Micros
 from codingbrain.errors import InvalidArgumentError, NotFoundError, UnauthenticatedError
 from codingbrain.identity.operator import Operator
 from codingbrain.identity.principal import Principal
@@ -30,6 +30,7 @@ PREFIX: Final = "cbr"
 OPERATOR: Final = Operator("find the owner of a token")
 
 _LONGEST: Final = 200
+_LONGEST_LIFE: Final = 36_525 * DAY
 _REFUSED: Final = "the access token is not valid"
 
 
@@ -122,14 +123,14 @@ class Tokens:
 
 
 def _check(client: str, scopes: list[Scope], lifetime: Micros | None) -> None:
-    if not client.strip():
-        message = "client: a name is needed, so that the token can be told from others"
+    if not client.strip() or not client.isprintable() or len(client) > _LONGEST:
+        message = f"client: a name of 1 to {_LONGEST} printable characters, so that the token can be told from others"
         raise InvalidArgumentError(message)
     if not scopes:
         message = "scope: at least one is needed"
         raise InvalidArgumentError(message)
-    if lifetime is not None and lifetime <= 0:
-        message = "expires: must lie in the future"
+    if lifetime is not None and not 0 < lifetime <= _LONGEST_LIFE:
+        message = "expires: must lie in the future, and within 100 years"
         raise InvalidArgumentError(message)
 
 

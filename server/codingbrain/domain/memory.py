@@ -10,6 +10,9 @@ from codingbrain.clock import Micros
 MAX_TEXT: Final = 32_768
 """Characters of one memory's text."""
 
+MAX_TAGS: Final = 50
+"""Tags of one memory."""
+
 
 class Category(StrEnum):
     """What kind of knowledge a memory holds."""

@@ -42,7 +42,6 @@ class Receipt:
     version: int | None = None
     durable: bool = False
     duplicate_of: UUID | None = None
-    supersedes: UUID | None = None
     lexical: Indexing | None = None
     vector: Indexing | None = None
     queue_depth: int | None = None

@@ -9,7 +9,6 @@ class Scope(StrEnum):
     MEMORIES_READ = "memories:read"
     MEMORIES_WRITE = "memories:write"
     MEMORIES_DELETE = "memories:delete"
-    SEARCH_READ = "search:read"
 
 
 EVERYTHING = frozenset(Scope)

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from codingbrain.clock import Micros
-from codingbrain.domain.memory import UNSET, Event, Memory, Patch, State
-from codingbrain.errors import NotFoundError
+from codingbrain.domain.memory import MAX_TAGS, UNSET, Event, Memory, Patch, State
+from codingbrain.errors import InvalidArgumentError, LimitExceededError, NotFoundError
 
 _PLAIN = ("text", "category", "artifact", "entities", "evidence", "code", "valid_from", "valid_to", "state", "pinned")
 
@@ -15,6 +15,7 @@ def apply_patch(memory: Memory, patch: Patch, at: Micros, *, preserve_timestamps
 
     Raises:
         NotFoundError: the memory is deleted and the patch does not restore it.
+        InvalidArgumentError, LimitExceededError: the memory would break a rule that holds for new ones.
     """
     if memory.state is State.DELETED and patch.state in {UNSET, State.DELETED}:
         message = f"memory {memory.id} is deleted; set state to active to restore it"
@@ -24,8 +25,18 @@ def apply_patch(memory: Memory, patch: Patch, at: Micros, *, preserve_timestamps
     changed = replace(memory, tags=tuple(sorted(tags)), **changes)
     if changed == memory:
         return memory
+    _check(changed)
     updated_at = memory.updated_at if preserve_timestamps else at
     return replace(changed, version=memory.version + 1, updated_at=updated_at)
+
+
+def _check(memory: Memory) -> None:
+    if len(memory.tags) > MAX_TAGS:
+        message = f"tags: a memory may have at most {MAX_TAGS}, this would make it {len(memory.tags)}"
+        raise LimitExceededError(message)
+    if memory.valid_from is not None and memory.valid_to is not None and memory.valid_to <= memory.valid_from:
+        message = "valid_to: must be after valid_from"
+        raise InvalidArgumentError(message)
 
 
 def event_of(before: Memory, after: Memory) -> Event:

@@ -36,6 +36,9 @@ from codingbrain.retrieval.indexes import Indexes
 T = TypeVar("T")
 
 _RECEIPTS: Final = TypeAdapter(list[Receipt])
+_PAGE_BYTES: Final = 256 * 1024
+"""Text in one page of a list; the cursor leads to the rest."""
+
 _LIVE: Final = (State.ACTIVE, State.PAUSED, State.ARCHIVED)
 
 
@@ -144,8 +147,8 @@ class MemoryService:
         opened = self._shelf.seal.open(self._principal, asked, cursor) if cursor else None
         before = (int(opened[0]), UUID(opened[1])) if opened else None
         found = await self._record.read(lambda unit: Memories(unit).page(criteria, before, limit + 1))
-        shown = found[:limit]
-        more = len(found) > limit
+        shown = _within(found[:limit])
+        more = len(found) > len(shown)
         last = [shown[-1].created_at, str(shown[-1].id)] if more else None
         return Page(tuple(shown), self._shelf.seal.seal(self._principal, asked, last) if last else None)
 
@@ -294,6 +297,17 @@ class MemoryService:
         if follows is None or receipt.vector is not Indexing.QUEUED:
             return receipt
         return replace(receipt, queue_depth=follows.depth)
+
+
+def _within(memories: Sequence[Memory]) -> Sequence[Memory]:
+    """As many as fit into a page's bytes; one at least."""
+    left, count = _PAGE_BYTES, 0
+    for memory in memories:
+        left -= len(memory.text.encode(errors="replace"))
+        if left < 0 and count:
+            break
+        count += 1
+    return memories[:count]
 
 
 def _existing(unit: Unit, memory_id: UUID) -> Memory:

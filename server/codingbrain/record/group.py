@@ -39,10 +39,11 @@ class _Job:
 
 
 class GroupCommit:
-    """The one writer of a database."""
+    """The one writer of a database; `guard` raises if what would be written is not what is kept."""
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, guard: Callable[[], None], metrics: Metrics) -> None:
         self._engine = engine
+        self._guard = guard
         self._metrics = metrics
         self._thread = CapacityLimiter(1)
         self._send, self._receive = anyio.create_memory_object_stream[_Job](_WAITING)
@@ -102,6 +103,7 @@ class GroupCommit:
 
     def _together(self, group: list[_Job]) -> bool:
         try:
+            self._guard()
             with sqlite_faults(), self._engine.begin() as connection:
                 for job in group:
                     self._perform(job, connection)
@@ -114,6 +116,7 @@ class GroupCommit:
     def _alone(self, job: _Job) -> None:
         job.result = job.error = None
         try:
+            self._guard()
             with sqlite_faults(), self._engine.begin() as connection:
                 self._perform(job, connection)
         except CodingbrainError as error:

@@ -126,15 +126,6 @@ class Memories:
     def _conditions(self) -> tuple[ColumnElement[bool], ...]:
         return (col(MemoryRow.org) == self._org, col(MemoryRow.audience).in_(sorted(self._audiences)))
 
-    def _named(self, ids: Sequence[UUID]) -> tuple[ColumnElement[bool], ...]:
-        """The visible ones of `ids`; the audience as an expression, or SQLite would read all that the audience sees."""
-        audience = col(MemoryRow.audience).concat("")
-        return (
-            col(MemoryRow.org) == self._org,
-            col(MemoryRow.id).in_(ids),
-            audience.in_(sorted(self._principal.audiences)),
-        )
-
     def _visible(self) -> SelectOfScalar[MemoryRow]:
         return select(MemoryRow).where(*self._conditions())
 

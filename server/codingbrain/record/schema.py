@@ -29,7 +29,11 @@ def revision_of(connection: Connection) -> str | None:
     """
     tables = set(inspect(connection).get_table_names())
     if "alembic_version" in tables:
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        if revision is None:
+            message = "the database does not say which schema it has; restore a backup"
+            raise StorageCorruptError(message)
+        return revision
     if tables:
         message = "the database file belongs to another program"
         raise StorageCorruptError(message)

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
-from sqlalchemy import Connection, Engine, QueuePool, StaticPool, create_engine, event
+from sqlalchemy import URL, Connection, Engine, QueuePool, StaticPool, create_engine, event
 from sqlmodel import Session
 
-from codingbrain.errors import ungrouped
+from codingbrain.errors import StorageError, ungrouped
 from codingbrain.record.group import GroupCommit
 from codingbrain.stores.faults import sqlite_faults
 from codingbrain.telemetry.metrics import Metrics
@@ -34,7 +34,7 @@ _PRAGMAS: Final = (
 
 def _engine(path: Path, *, writer: bool) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS, "isolation_level": None},
         poolclass=StaticPool if writer else QueuePool,
         **({} if writer else {"pool_size": _READERS, "max_overflow": 0}),
@@ -60,7 +60,9 @@ class SqliteRecord:
         self._writing = _engine(path, writer=True)
         self._reading = _engine(path, writer=False)
         self._readers = CapacityLimiter(_READERS)
-        self._group = GroupCommit(self._writing, metrics)
+        self._group = GroupCommit(self._writing, self._still_there, metrics)
+        self._path = path
+        self._file: tuple[int, int] | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -91,6 +93,7 @@ class SqliteRecord:
         Raises:
             StorageError: the database does not answer.
         """
+        self._still_there()
         await self.read(lambda connection: connection.exec_driver_sql("SELECT count(*) FROM alembic_version"))
 
     async def read_session(self, work: Callable[[Session], T]) -> T:
@@ -105,6 +108,19 @@ class SqliteRecord:
     async def write_session(self, work: Callable[[Session], T]) -> T:
         """`write`, with a session."""
         return await self._group.submit(work)
+
+    def _still_there(self) -> None:
+        """Writing goes on for ever in a file that was deleted while it is open, and nothing of it is kept."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            found = None
+        file = None if found is None else (found.st_dev, found.st_ino)
+        if self._file is None:
+            self._file = file
+        elif file != self._file:
+            message = "the database file was removed or replaced while it was in use; restart the server"
+            raise StorageError(message)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         with sqlite_faults(), self._reading.connect() as connection:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
+from loguru import logger
 
 from codingbrain.clock import Clock
 from codingbrain.domain.query import Answer, Hit, Lane, LaneReport, Query, Ran
-from codingbrain.errors import CodingbrainError, DeadlineExceededError, UnavailableError
+from codingbrain.errors import CodingbrainError, DeadlineExceededError, InternalError, UnavailableError
 from codingbrain.identity.principal import Principal
 from codingbrain.ids import Mint
 from codingbrain.ports.filters import Filter
@@ -128,6 +129,9 @@ class Search:
             report = LaneReport(Ran.FAILED, _millis(started), error.code)
         except TimeoutError:
             report = LaneReport(Ran.FAILED, _millis(started), DeadlineExceededError.code)
+        except Exception as error:  # noqa: BLE001 - a lane that is broken in whatever way must not take the others along
+            logger.opt(exception=error).error("the {} lane broke", lane)
+            report = LaneReport(Ran.FAILED, _millis(started), InternalError.code)
         trace.reports[lane] = report
         trace.timings[lane] = report.millis
         self._pipeline.metrics.lane_duration.labels(lane).observe(report.millis / 1_000)

@@ -1,8 +1,10 @@
 """Bytes to one JSON-RPC 2.0 message, or to the error that answers them; what was sent is never repeated."""
 
+import json
 from typing import cast
 
 from mcp_types import (
+    INVALID_PARAMS,
     INVALID_REQUEST,
     PARSE_ERROR,
     ErrorData,
@@ -41,8 +43,21 @@ def parse(body: bytes) -> JSONRPCMessage:
 
 def _explained(body: bytes, fault: ValidationError) -> MalformedError:
     if fault.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid":
-        return MalformedError(PARSE_ERROR, "Parse error: this is not JSON.")
+        return _unparsed(body)
     parsed: object = from_json(body)
+    return MalformedError(INVALID_REQUEST, "Invalid request: this is not one JSON-RPC 2.0 message.", _id_of(parsed))
+
+
+def _unparsed(body: bytes) -> MalformedError:
+    """Half of a surrogate pair is JSON to some clients, who cut a text within an emoji; they get their id back."""
+    try:
+        parsed: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return MalformedError(PARSE_ERROR, "Parse error: this is not JSON.")
+    message = "Invalid params: a text holds half of a surrogate pair; cut texts between characters."
+    return MalformedError(INVALID_PARAMS, message, _id_of(parsed))
+
+
+def _id_of(parsed: object) -> RequestId | None:
     id_: object = cast("dict[str, object]", parsed).get("id") if isinstance(parsed, dict) else None
-    known = id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else None
-    return MalformedError(INVALID_REQUEST, "Invalid request: this is not one JSON-RPC 2.0 message.", known)
+    return id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else None
