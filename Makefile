@@ -14,7 +14,7 @@ SLOW := -o faulthandler_timeout=1800
 FAST := -m "not soak and not engines" tests $(foreach part,house requirements smoke,--ignore=tests/$(part))
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check lint types layers rules smoke inspect test-engines soak collections bench bench-quality coverage lock report clean
+.PHONY: help run install test accept check lint types layers rules smoke inspect test-engines soak collections bench bench-quality coverage lock report clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -44,6 +44,9 @@ install: $(VENV)/.dev ## install what development needs
 
 test: $(VENV)/.dev ## the fast tests
 	$(PYTEST) $(FAST) --junitxml=reports/test.xml
+
+accept: $(VENV)/.dev ## accept the present tool schemas, failures and settings as the golden ones
+	ACCEPT=1 $(PYTEST) tests/golden
 
 check: lint types layers rules ## lint, types, layers, house rules, requirements
 

@@ -83,9 +83,10 @@ def started(line: Sequence[str], env: Mapping[str, str]) -> Iterator[tuple[subpr
     process = subprocess.Popen(
         line, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
+    drain = threading.Thread(target=_drain, args=[process], daemon=True)
     try:
         host, port = _announced(process)
-        threading.Thread(target=_drain, args=[process], daemon=True).start()
+        drain.start()
         yield process, host, port
     finally:
         process.terminate()
@@ -94,6 +95,10 @@ def started(line: Sequence[str], env: Mapping[str, str]) -> Iterator[tuple[subpr
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if drain.ident is not None:
+            drain.join(_STOP_SECONDS)
+        if process.stderr is not None:
+            process.stderr.close()
 
 
 def _announced(process: subprocess.Popen[bytes]) -> tuple[str, int]:

