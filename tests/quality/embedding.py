@@ -15,7 +15,7 @@ from tests.quality.collection import Collection, folder
 Floats = NDArray[np.float32]
 
 _BATCH = 64
-_THREADS = 2
+_THREADS = 1
 
 
 @dataclass(frozen=True, slots=True)
