@@ -53,6 +53,8 @@ class Lexical(Protocol):
     async def apply(self, changes: Sequence[TextChange]) -> None:
         """Bring objects to the given versions; idempotent, and an older version than the indexed one is a no-op.
 
+        At one version a drop beats a put, and a repeated put changes nothing.
+
         Raises:
             UnavailableError, StorageError: none of the changes counts as applied.
         """

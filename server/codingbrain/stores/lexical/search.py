@@ -29,7 +29,7 @@ from codingbrain.stores.lexical.tokens import asked_for
 
 Scores = NDArray[np.float64]
 
-_PER_HIT: Final = 3
+_PER_HIT: Final = 2
 """Candidates that are scored for each hit wanted, if that is more than the effort's depth."""
 
 _OFTEN: Final = 2.3
@@ -75,7 +75,7 @@ class Searches:
         common = [word for word, count in holding.items() if count and word not in rare]
         if common and len(found) < query.limit:
             found = ranking.best([*rare, *common], depth)
-        return found[: query.limit]
+        return [Match(UUID(bytes=object_), -score) for score, object_ in found[: query.limit]]
 
 
 def _visible(connection: Connection, org: UUID, allowed: Filter) -> Scopes:
@@ -98,8 +98,8 @@ class _Ranking:
         self._average = max(1.0, scopes.words / scopes.texts)
         self._damping = bm25.damping(self._average).tolist()
 
-    def best(self, words: Sequence[str], depth: int) -> list[Match]:
-        """The best texts among those that hold one of the words: `depth` of them at least, if there are."""
+    def best(self, words: Sequence[str], depth: int) -> list[tuple[float, bytes]]:
+        """The best texts among those that hold one of the words, as negative score and id: `depth` at least, if any."""
         entries, rough = self._candidates(words)
         found: list[tuple[float, bytes]] = []
         count = depth
@@ -107,7 +107,7 @@ class _Ranking:
             leading = _leading(rough, count)
             found += self._scored(entries[leading])
             entries, rough, count = entries[~leading], rough[~leading], 2 * count
-        return [Match(UUID(bytes=object_), -score) for score, object_ in sorted(found)]
+        return sorted(found)
 
     def _candidates(self, words: Sequence[str]) -> tuple[Entries, Scores]:
         """Entries and their rough scores."""
