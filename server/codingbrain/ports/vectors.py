@@ -65,8 +65,8 @@ class Vectors(Protocol):
     async def apply(self, changes: Sequence[VectorChange]) -> None:
         """Bring objects to the given versions; idempotent, and an older version than the indexed one is a no-op.
 
-        A `Relabel` of an object that is not indexed is a no-op. At one version a drop beats a put, and a repeated put or
-        relabel changes nothing.
+        A `Relabel` of an object that is not indexed is a no-op. At one version a drop beats a put, and a repeated put
+        or relabel changes nothing.
 
         Raises:
             UnavailableError, StorageError: none of the changes counts as applied.
