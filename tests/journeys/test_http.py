@@ -147,7 +147,7 @@ async def test_bad_arguments_are_explained(http_client: Served, transport: Trans
         ("add_memories", {"text": "x", "tags": ["t"] * 51}, "limit_exceeded", "`tags` may have at most 50 items."),
         ("add_memories", {"text": "a\0b"}, "invalid_argument", "`text` holds a NUL character"),
         ("add_memories", {"text": ["x"]}, "invalid_argument", "`text`: input should be a valid string."),
-        ("get_memory", {"id": "not-an-id"}, "invalid_argument", "`id`: input should be a valid UUID"),
+        ("get_memory", {"id": "not-an-id"}, "invalid_argument", "`id` must be a UUID."),
         ("whoami", {"user_id": "somebody else"}, "invalid_argument", "`user_id` is not an argument; known are: none."),
     ]
     async with http_client.mcp(transport, era, token) as client:
@@ -186,7 +186,7 @@ async def test_an_unknown_method_is_not_found(http_client: Served) -> None:
         (b"{not json", -32700),
         (b"\xff\xfe", -32700),
         (b"[" * 10_000, -32700),
-        (b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}', -32700),
+        (b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}', -32602),
         (b"null", -32600),
         (b"[]", -32600),
         (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600),

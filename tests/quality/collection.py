@@ -94,9 +94,17 @@ def load(name: str) -> Collection:
     Raises:
         SystemExit: it was not fetched yet.
     """
+    found = saved(name)
+    if found is None:
+        raise SystemExit(f"collection '{name}' is not in {folder()}; run: python -m tests.quality.fetch")
+    return found
+
+
+def saved(name: str) -> Collection | None:
+    """A collection that was fetched before."""
     path = _path(name)
     if not path.exists():
-        raise SystemExit(f"collection '{name}' is not in {folder()}; run: python -m tests.quality.fetch")
+        return None
     document: Mapping[str, list[dict[str, str]]] = json.loads(path.read_text("utf-8"))
     return Collection(
         name,

@@ -141,7 +141,7 @@ async def test_a_missing_scope_is_named_before_the_arguments_are_looked_at() -> 
             InvalidArgumentError,
             f"`{'secret' * 10}secr…` is not an argument; known are: text, limit,",
         ),
-        ({"colour": "green"}, InvalidArgumentError, "`colour`: string should match pattern '^(red|blue)$'."),
+        ({"colour": "green"}, InvalidArgumentError, "`colour` must match ^(red|blue)$."),
         ({"text": "forbidden"}, InvalidArgumentError, "text and limit contradict each other."),
     ],
 )

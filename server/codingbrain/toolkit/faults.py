@@ -33,7 +33,9 @@ _FORMS: Final[Mapping[str, Callable[[_Fault], str]]] = {
     "too_short": lambda ctx: f"needs at least {_count(ctx['min_length'], 'item')}",
     "greater_than": lambda ctx: f"must be greater than {ctx['gt']}",
     "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']}",
-    "string_pattern_mismatch": lambda ctx: "must not be blank" if ctx["pattern"] == r"\S" else "has the wrong form",
+    "string_pattern_mismatch": lambda ctx: (
+        "must not be blank" if ctx["pattern"] == r"\S" else f"must match {ctx['pattern']}"
+    ),
     "uuid_parsing": lambda _: "must be a UUID",
     "enum": lambda ctx: f"must be one of {ctx['expected']}",
     "literal_error": lambda ctx: f"must be one of {ctx['expected']}",

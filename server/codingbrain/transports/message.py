@@ -1,7 +1,8 @@
 """Bytes to one JSON-RPC 2.0 message, or to the error that answers them; what was sent is never repeated."""
 
 import json
-from typing import cast
+import re
+from typing import Final, cast
 
 from mcp_types import (
     INVALID_PARAMS,
@@ -16,6 +17,10 @@ from mcp_types import (
 )
 from pydantic import ValidationError
 from pydantic_core import from_json
+
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""What no answer can repeat."""
 
 
 class MalformedError(Exception):
@@ -60,4 +65,6 @@ def _unparsed(body: bytes) -> MalformedError:
 
 def _id_of(parsed: object) -> RequestId | None:
     id_: object = cast("dict[str, object]", parsed).get("id") if isinstance(parsed, dict) else None
-    return id_ if isinstance(id_, str | int) and not isinstance(id_, bool) else None
+    if isinstance(id_, str):
+        return None if _SURROGATE.search(id_) else id_
+    return id_ if isinstance(id_, int) and not isinstance(id_, bool) else None
