@@ -101,7 +101,7 @@ async def test_the_handshake_era_is_spoken_too() -> None:
     [
         (b"garbage", -32700, None),
         (b"\xff\xfe", -32700, None),
-        (b'{"jsonrpc":"2.0","id":"\\ud800","method":"x"}', -32700, None),
+        (b'{"jsonrpc":"2.0","id":"\\ud800","method":"x"}', -32602, None),
         (b"[" * 1_000, -32700, None),
         (b'{"jsonrpc":"2.0","id":5,"method":7}', -32600, 5),
         (b'{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600, None),

@@ -18,7 +18,6 @@ from mcp_types import (
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """What no answer can repeat."""
 
