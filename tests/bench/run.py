@@ -42,6 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--part", action="append", choices=_PARTS, help="default: all")
     parser.add_argument("--size", type=int, default=100_000, help="memories that are searched")
     parser.add_argument("--seeded", type=Path, help="keep the searched data directory here, and use it if it is there")
+    parser.add_argument("--starts", type=int, default=startup.STARTS, help="starts of each kind that are timed")
     parser.add_argument("--runs", type=int, default=1, help="measure so many times and take the median ratios")
     parser.add_argument("--report", type=Path, default=Path("reports/bench.json"))
     parser.add_argument("--gate", action="store_true", help="fail if a ratio is worse than the baseline's")
@@ -55,7 +56,7 @@ def _measure(folder: Path, asked: argparse.Namespace) -> Iterator[Figure]:
     folder.mkdir()
     parts = asked.part or _PARTS
     if "start" in parts:
-        yield from startup.measure()
+        yield from startup.measure(asked.starts)
     if "writes" in parts:
         alone, crowd, _ = searches.references(folder)
         yield from writes.single(folder, corpus(4_000).texts, alone, crowd)

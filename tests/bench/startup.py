@@ -13,22 +13,22 @@ from tests.bench.server import PROGRAM, command, environment, started
 from tests.bench.stdio import Stdio
 from tests.bench.wire import Address, Client, clock
 
-_RUNS: Final = 5
+STARTS: Final = 5
 _CALL: Final = ("whoami", {})
 
 
-def measure() -> list[Figure]:
-    """The median of several starts each, in milliseconds; the reference is the bare SDK over HTTP."""
-    reference = _median(_floor)
+def measure(starts: int = STARTS) -> list[Figure]:
+    """The median of so many starts each, in milliseconds; the reference is the bare SDK over HTTP."""
+    reference = _median(_floor, starts)
     ways = {"serve": _serve, "mcp, first client": _cold, "mcp, further client": _warm}
     return [
-        Figure(f"start to first answer: {name}", _median(way), "ms", reference, "bare SDK server's start")
+        Figure(f"start to first answer: {name}", _median(way, starts), "ms", reference, "bare SDK server's start")
         for name, way in ways.items()
     ]
 
 
-def _median(once: Callable[[], float]) -> float:
-    return statistics.median(once() for _ in range(_RUNS)) * 1_000
+def _median(once: Callable[[], float], starts: int) -> float:
+    return statistics.median(once() for _ in range(starts)) * 1_000
 
 
 def _floor() -> float:

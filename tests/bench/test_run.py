@@ -18,7 +18,7 @@ def harness() -> Run:
     """`make bench` with options."""
 
     def run(*options: str) -> "subprocess.CompletedProcess[str]":
-        line = [sys.executable, "-m", "tests.bench.run", "--part", "start", *options]
+        line = [sys.executable, "-m", "tests.bench.run", "--part", "start", "--starts", "1", *options]
         return subprocess.run(line, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
 
     return run
