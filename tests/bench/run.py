@@ -60,6 +60,7 @@ def _measure(folder: Path, asked: argparse.Namespace) -> Iterator[Figure]:
     if "writes" in parts:
         alone, crowd, _ = searches.references(folder)
         yield from writes.single(folder, corpus(4_000).texts, alone, crowd)
+        yield writes.following(folder, corpus(4_000).texts)
     if "bulk" in parts:
         yield writes.bulk(folder)
     if "search" in parts:

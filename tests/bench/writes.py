@@ -3,6 +3,7 @@
 import os
 import statistics
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ _BULK: Final = 600
 _BATCH: Final = 100
 _SYNCS: Final = 100
 _INDEXING_SECONDS: Final = 300
+_STEADY_RATE: Final = 20
+_STEADY_SECONDS: Final = 5
 
 
 def single(folder: Path, texts: Sequence[str], alone: Load, crowd: Load) -> list[Figure]:
@@ -60,6 +63,23 @@ def bulk(folder: Path) -> Figure:
         rate = _BULK / (clock() - began)
     reference = statistics.harmonic_mean([before, _alone(texts)])
     return Figure("bulk ingest: rate", rate, "texts/s", reference, "the model alone", more=True)
+
+
+def following(folder: Path, texts: Sequence[str]) -> Figure:
+    """How long the last of some seconds of steady adds takes to be found by meaning; the reference is the bar."""
+    pace = threading.Event()
+    with serving(folder / "following") as server, Client(server.address) as client:
+        settle(server)
+        began, last = clock(), ""
+        for number, text in enumerate(texts[: _STEADY_RATE * _STEADY_SECONDS]):
+            pace.wait(max(0.0, began + number / _STEADY_RATE - clock()))
+            last = client.call("add_memories", {"text": text})["results"][0]["id"]
+        stored = clock()
+        wait(server, last)
+        behind = clock() - stored
+    return Figure(
+        f"vector lane behind at {_STEADY_RATE} adds/s", behind * 1_000, "ms", 2_000, "the allowed 2 s", gated=False
+    )
 
 
 def settle(server: Server) -> None:
