@@ -37,6 +37,7 @@ from codingbrain.telemetry.metrics import Health, Metrics
 
 DATABASE: Final = "codingbrain.db"
 
+_RECORDS: Final = {"sqlite": ("codingbrain.record.sqlite", "SqliteRecord")}
 _LEXICAL: Final = {"fts5": ("codingbrain.stores.lexical.fts5", "Fts5")}
 _VECTORS: Final = {"exact": ("codingbrain.stores.vectors.exact", "Exact")}
 _EMBEDDERS: Final = {"granite": ("codingbrain.inference.granite", "load")}
@@ -125,7 +126,7 @@ async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | No
         StorageError, SchemaNewerError: the data directory cannot be used.
     """
     path = _private(settings.data_dir) / DATABASE
-    record = SqliteRecord(path, metrics)
+    record: SqliteRecord = _engine(_RECORDS, settings.record_url)(path, metrics)
     async with record.running():
         await settle(record, path)
         engines = await _engines(settings, metrics, record, loader)

@@ -110,15 +110,15 @@ async def test_plain_openmemory_calls_keep_working(http_client: Served) -> None:
 async def test_deleting_everything_takes_the_phrase(serving: Serving) -> None:
     with serving() as own:
         async with assistant(own) as call:
-            for number in range(3):
-                await call("add_memories", text=f"note {number}")
+            for part in range(3):  # more than one transaction takes
+                await call("add_memories", memories=[{"text": f"note {part} {number}"} for number in range(70)])
             asked = await call("delete_all_memories")
             assert asked["deleted"] == 0
             assert (await call.refused("delete_all_memories", confirm="yes"))["code"] == "invalid_argument"
-            assert len((await call("list_memories"))["memories"]) == 3
-            assert (await call("delete_all_memories", confirm=asked["confirm"]))["deleted"] == 3
+            assert len((await call("list_memories", limit=100))["memories"]) == 100
+            assert (await call("delete_all_memories", confirm=asked["confirm"]))["deleted"] == 210
             assert (await call("list_memories"))["memories"] == []
-            assert len((await call("list_memories", states=["deleted"]))["memories"]) == 3
+            assert len((await call("list_memories", states=["deleted"], limit=100))["memories"]) == 100
 
 
 FULL: dict[str, Any] = {

@@ -199,6 +199,7 @@ DELETE_ALL_MEMORIES: Final = Tool(
     handler=_delete_all,
     hints=Hints(destructive=True),
     cost=Cost.HEAVY,
+    deadline=600.0,
 )
 MEMORY_HISTORY: Final = Tool(
     name="memory_history",

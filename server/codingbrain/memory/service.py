@@ -39,6 +39,9 @@ _RECEIPTS: Final = TypeAdapter(list[Receipt])
 _PAGE_BYTES: Final = 256 * 1024
 """Text in one page of a list; the cursor leads to the rest."""
 
+_BATCH: Final = 200
+"""Memories that one transaction of a large deletion takes."""
+
 _LIVE: Final = (State.ACTIVE, State.PAUSED, State.ARCHIVED)
 
 
@@ -111,26 +114,20 @@ class MemoryService:
         return count, _phrase(count)
 
     async def delete_all(self, confirm: str) -> int:
-        """Delete every memory of the caller.
+        """Delete every memory that the caller has now, in batches, so that other writes get their turn; how many.
 
         Raises:
             InvalidArgumentError: `confirm` is not the phrase of this moment; nothing was deleted.
         """
-        at = self._shelf.clock()
-
-        def work(unit: Unit) -> int:
-            ids = Memories(unit).ids(_LIVE)
-            if confirm != _phrase(len(ids)):
-                message = f'confirm: to go on, repeat exactly "{_phrase(len(ids))}"'
-                raise InvalidArgumentError(message)
-            for memory_id in ids:
-                self._delete(unit, memory_id, at)
-            return len(ids)
-
-        self._admit()
-        count = await self._record.write(work)
-        self._wake(count)
-        return count
+        ids = await self._record.read(lambda unit: Memories(unit).ids(_LIVE))
+        if confirm != _phrase(len(ids)):
+            message = f'confirm: to go on, repeat exactly "{_phrase(len(ids))}"'
+            raise InvalidArgumentError(message)
+        deleted = 0
+        for start in range(0, len(ids), _BATCH):
+            receipts = await self.delete(ids[start : start + _BATCH])
+            deleted += sum(receipt.outcome is Outcome.DELETED for receipt in receipts)
+        return deleted
 
     async def get(self, ids: Sequence[UUID]) -> list[Memory]:
         """Those of `ids` that exist for the caller, in the order asked."""
@@ -257,17 +254,14 @@ class MemoryService:
 
     def _deleting(self, memory_id: UUID) -> Callable[[Unit, Micros], Receipt]:
         def delete(unit: Unit, at: Micros) -> Receipt:
-            return self._delete(unit, memory_id, at)
+            before = _existing(unit, memory_id)
+            if before.state is State.DELETED:
+                raise _unknown(memory_id)
+            after = apply_patch(before, Patch(state=State.DELETED), at, preserve_timestamps=True)
+            Memories(unit).replace(after, event_of(before, after), at)
+            return self._stored(unit, Outcome.DELETED, after, at)
 
         return delete
-
-    def _delete(self, unit: Unit, memory_id: UUID, at: Micros) -> Receipt:
-        before = _existing(unit, memory_id)
-        if before.state is State.DELETED:
-            raise _unknown(memory_id)
-        after = apply_patch(before, Patch(state=State.DELETED), at, preserve_timestamps=True)
-        Memories(unit).replace(after, event_of(before, after), at)
-        return self._stored(unit, Outcome.DELETED, after, at)
 
     def _stored(
         self, unit: Unit, outcome: Outcome, memory: Memory, at: Micros, duplicate_of: UUID | None = None
