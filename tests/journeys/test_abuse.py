@@ -186,3 +186,15 @@ async def test_a_token_is_not_issued_to_nonsense(command: Program, bad: list[str
     assert refused.stderr.startswith("codingbrain: invalid_argument: ")
     assert len(refused.stderr.splitlines()) == 1
     assert (await command.run("token", "list")).stdout.strip() == "no tokens"
+
+
+@pytest.mark.proves("RUN-11")
+@pytest.mark.parametrize("name", ["host.sock", "host.json"])
+async def test_what_is_in_the_way_is_named(command: Program, name: str) -> None:
+    command.data.mkdir(mode=0o700)
+    (command.data / name / "something").mkdir(parents=True)
+    refused = await command.run("token", "list")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("codingbrain: storage_failed: ")
+    assert f"{name} is in the way" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1

@@ -30,7 +30,7 @@ def listen(layout: Layout, *, local: bool = hasattr(socket, "AF_UNIX")) -> tuple
         listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         return listener, Endpoint(os.getpid(), port=listener.getsockname()[1], key=secrets.token_hex(32))
     path = _place(layout)
-    path.unlink(missing_ok=True)
+    _clear(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     path.chmod(0o600)
@@ -38,10 +38,18 @@ def listen(layout: Layout, *, local: bool = hasattr(socket, "AF_UNIX")) -> tuple
     return listener, Endpoint(os.getpid(), path=str(path))
 
 
+def _clear(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} is in the way and cannot be removed: {error.strerror}") from None
+
+
 def publish(layout: Layout, endpoint: Endpoint) -> None:
     """Write the endpoint file, whole or not at all, for the owner only."""
     fresh = layout.endpoint.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
+    _clear(fresh)
+    _clear(layout.endpoint)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(asdict(endpoint), file)
     fresh.replace(layout.endpoint)
