@@ -62,6 +62,12 @@ class VersionConflictError(CodingbrainError):
     code = "version_conflict"
 
 
+class ConflictError(CodingbrainError):
+    """The object exists already, or stands where the change cannot be made."""
+
+    code = "conflict"
+
+
 class IdempotencyConflictError(CodingbrainError):
     """An idempotency key came back with a different request."""
 
@@ -74,10 +80,45 @@ class UnauthenticatedError(CodingbrainError):
     code = "unauthenticated"
 
 
+class InvalidProofError(UnauthenticatedError):
+    """The proof of possession (RFC 9449) that came with the request does not hold."""
+
+    code = "invalid_dpop_proof"
+
+
+class NonceRequiredError(InvalidProofError):
+    """The proof needs the server's nonce, which comes with the refusal."""
+
+    code = "use_dpop_nonce"
+
+
 class InsufficientScopeError(CodingbrainError):
     """The credential lacks a scope that the operation needs."""
 
     code = "insufficient_scope"
+
+
+class ForbiddenError(CodingbrainError):
+    """The caller may not do this, whatever credential they bring."""
+
+    code = "forbidden"
+
+
+class AmbiguousTargetError(CodingbrainError):
+    """Several teams or projects fit what the caller wants to share with; `choices` lists them."""
+
+    code = "ambiguous_target"
+
+
+class RateLimitedError(CodingbrainError):
+    """The caller, or the caller's org, asked for too much lately; `retry_after` says when to try again, in seconds."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, retry_after: float, **details: object) -> None:
+        super().__init__(message, retry_after=retry_after, **details)
+        self.retry_after = retry_after
 
 
 class UnavailableError(CodingbrainError):

@@ -6,12 +6,14 @@ directory. Anything unknown or malformed stops the start with one line per fault
 
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from codingbrain.directory import default_data_dir
@@ -20,16 +22,42 @@ from codingbrain.errors import ConfigurationError
 PREFIX = "CODINGBRAIN_"
 CONFIG_FILE = "config.toml"
 
+_RATE = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,3} )?(second|minute|hour|day)")
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
-def _loopback(host: str) -> str:
+
+def _is_loopback(host: str) -> bool:
     try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
-        message = f"{host!r} is not a loopback address; this release serves loopback only"
-        raise ValueError(message)
+        return False
+
+
+def _address(host: str) -> str:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if host != "localhost":
+            message = f"{host!r} is not an IP address"
+            raise ValueError(message) from None
     return host
+
+
+def _fetchable(url: str) -> str:
+    """Keys decide who may enter: they are fetched over TLS, or from this machine."""
+    _origin(url)
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        message = f"{url!r} must start with https://, or be on the loopback interface"
+        raise ValueError(message)
+    return url
+
+
+def _rate(text: str) -> str:
+    if not _RATE.fullmatch(text):
+        message = f"{text!r} is not a rate such as 100/second or 6000/minute"
+        raise ValueError(message)
+    return text
 
 
 def _scheme(*known: str) -> AfterValidator:
@@ -58,6 +86,41 @@ def _origin(url: str) -> str:
     return url
 
 
+Algorithm = Literal["ES256", "EdDSA", "RS256"]
+RoleName = Literal["owner", "admin", "developer", "reader", "operator", "auditor"]
+
+
+class Issuer(BaseModel):
+    """An identity provider whose access tokens (RFC 9068) are taken.
+
+    `url` is the exact `iss`. Tokens belong to `org`, or to the one of `orgs` that the claim `org_claim` names.
+    `roles_claim` and `grants_claim` name claims that hold lists of roles and of grants; without a `roles_claim` the
+    user's own role here counts. A subject that is not known yet becomes a user with the role `new_users`; without
+    that it is refused.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=500)]
+    jwks_url: Annotated[str, AfterValidator(_fetchable)]
+    org: Name | None = None
+    org_claim: Name | None = None
+    orgs: tuple[Name, ...] = ()
+    roles_claim: Name | None = None
+    grants_claim: Name | None = None
+    new_users: RoleName | None = None
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("ES256", "EdDSA", "RS256")
+
+    @model_validator(mode="after")
+    def _one_way_to_the_org(self) -> Self:
+        if (self.org is None) == (self.org_claim is None) or bool(self.orgs) != bool(self.org_claim):
+            message = "give either org, or org_claim together with the orgs that it may name"
+            raise ValueError(message)
+        return self
+
+
+Rate = Annotated[str, StringConstraints(max_length=40), AfterValidator(_rate)]
+WebOrigin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#]+$"), AfterValidator(_origin)]
 Weight = Annotated[float, Field(ge=0.0, le=10.0, allow_inf_nan=False)]
 
 
@@ -72,13 +135,27 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default_factory=default_data_dir, description="Where the embedded stores, keys and the local socket live."
     )
-    host: Annotated[str, AfterValidator(_loopback)] = Field("127.0.0.1", description="Address that `serve` binds.")
+    host: Annotated[str, AfterValidator(_address)] = Field("127.0.0.1", description="Address that `serve` binds.")
     port: int = Field(8765, ge=0, le=65_535, description="Port that `serve` binds; 0 lets the system choose.")
-    public_url: Annotated[str, AfterValidator(_origin)] | None = Field(
-        None, pattern=r"^https?://[^/?#]+$", description="Origin that clients use, if it differs from host and port."
-    )
+    public_url: WebOrigin | None = Field(None, description="Origin that clients use, if it differs from host and port.")
     behind_proxy: bool = Field(default=False, description="A TLS-terminating proxy on this machine forwards requests.")
     allow_sqlite: bool = Field(default=False, description="Let the `production` profile use SQLite.")
+    allow_open_bind: bool = Field(default=False, description="Let `serve` bind an address beyond this machine.")
+    allow_plain_http: bool = Field(
+        default=False, description="Let clients beyond this machine use http://, where tokens can be read on the way."
+    )
+    issuers: tuple[Issuer, ...] = Field((), description="Identity providers, as JSON; see the section on identity.")
+    dpop: Literal["off", "bound", "required"] = Field(
+        "bound", description="DPoP proofs: never taken, needed for tokens bound to a key, or needed always."
+    )
+    token_leeway_seconds: int = Field(30, ge=0, le=300, description="Difference of clocks that tokens may show.")
+    jwks_seconds: int = Field(600, ge=10, le=86_400, description="Age at which an issuer's keys are fetched again.")
+    jwks_stale_seconds: int = Field(
+        86_400, ge=0, le=604_800, description="For so much longer they are used while the issuer cannot be reached."
+    )
+    cors_origins: tuple[WebOrigin, ...] = Field(
+        (), description="Web origins whose pages may call this server, as a JSON array."
+    )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or text for people.")
     otlp_endpoint: str | None = Field(
@@ -90,7 +167,16 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Largest request body or stdio line."
     )
+    body_seconds: float = Field(10.0, gt=0, le=300, description="Time within which a request body must arrive.")
     max_sessions: int = Field(256, ge=1, le=10_000, description="Most concurrent stateful HTTP sessions.")
+    max_user_sessions: int = Field(64, ge=1, le=10_000, description="Most of them for one user.")
+    max_user_streams: int = Field(64, ge=1, le=10_000, description="Most open streams for one user.")
+    rate_org_burst: Rate = Field("4000/second", description="Cost units of an org's calls: a cheap call is 1.")
+    rate_org: Rate = Field("120000/minute", description="The same, sustained.")
+    rate_user_burst: Rate = Field("2000/second", description="Cost units of a user's calls.")
+    rate_user: Rate = Field("90000/minute", description="The same, sustained.")
+    rate_tool_burst: Rate = Field("2000/second", description="Cost units of an org's calls of one tool or route.")
+    rate_tool: Rate = Field("90000/minute", description="The same, sustained.")
     list_all_tools: bool = Field(default=False, description="List tools that the caller's scopes do not allow, too.")
     record_url: Annotated[str, _scheme("sqlite")] = Field("sqlite:", description="The record.")
     lexical_url: Annotated[str, _scheme("fts5")] = Field("fts5:", description="The lexical index.")
@@ -113,11 +199,29 @@ class Settings(BaseSettings):
         100_000, ge=100, le=10_000_000, description="Waiting index entries above which writes are refused."
     )
 
+    @property
+    def origin(self) -> str:
+        """The origin that clients use, if `port` is the one that is bound."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
     @model_validator(mode="after")
-    def _production_is_safe(self) -> Self:
-        if self.profile == "production" and (faults := list(self._unsafe())):
+    def _safe(self) -> Self:
+        faults = [*self._exposed(), *(self._unsafe() if self.profile == "production" else ())]
+        faults += [f"issuers: {url} is there twice" for url in _repeated(issuer.url for issuer in self.issuers)]
+        if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _exposed(self) -> Iterator[str]:
+        if not _is_loopback(self.host):
+            if not self.allow_open_bind:
+                yield "host: is not a loopback address; set allow_open_bind=true to insist"
+            if self.public_url is None:
+                yield "public_url: an address beyond this machine needs the origin that clients use"
+        public = urlsplit(self.public_url or "")
+        if public.scheme == "http" and not _is_loopback(public.hostname or "") and not self.allow_plain_http:
+            yield "public_url: http:// shows tokens to the network; set allow_plain_http=true to insist"
 
     def _unsafe(self) -> Iterator[str]:
         if self.record_url.startswith("sqlite:") and not self.allow_sqlite:
@@ -145,6 +249,10 @@ class Settings(BaseSettings):
             raise ValueError(message)
         file = TomlConfigSettingsSource(settings_cls, path)
         return init_settings, env_settings, file
+
+
+def _repeated(values: Iterable[str]) -> list[str]:
+    return [value for value, count in Counter(values).items() if count > 1]
 
 
 def load(flags: Mapping[str, object]) -> Settings:

@@ -31,11 +31,54 @@ def test_flags_beat_environment_beats_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_every_fault_has_its_own_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    env = {"CODINGBRAIN_PRT": "1", "CODINGBRAIN_PORT": "x", "CODINGBRAIN_HOST": "0.0.0.0"}  # noqa: S104
+    env = {"CODINGBRAIN_PRT": "1", "CODINGBRAIN_PORT": "x", "CODINGBRAIN_HOST": "somewhere"}
     faults = _faults(tmp_path, env, monkeypatch)
     assert len(faults) == 3
     assert faults[0] == "CODINGBRAIN_PRT: unknown setting"
-    assert any(fault.startswith("host: '0.0.0.0' is not a loopback address") for fault in faults)
+    assert "host: 'somewhere' is not an IP address" in faults
+
+
+OPEN = {"CODINGBRAIN_HOST": "0.0.0.0"}  # noqa: S104 - what is refused
+PLAIN = {"CODINGBRAIN_PUBLIC_URL": "http://memory.example"}
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        (OPEN, ["host", "public_url"]),
+        (OPEN | PLAIN, ["host", "public_url"]),
+        (OPEN | PLAIN | {"CODINGBRAIN_ALLOW_OPEN_BIND": "1"}, ["public_url"]),
+        (PLAIN, ["public_url"]),
+        ({"CODINGBRAIN_CORS_ORIGINS": '["https://app.example/x"]'}, ["cors_origins.0"]),
+        ({"CODINGBRAIN_RATE_USER": "5 per day"}, ["rate_user"]),
+    ],
+)
+def test_what_would_show_tokens_to_others_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], said: list[str]
+) -> None:
+    assert [fault.split(":")[0] for fault in _faults(tmp_path, env, monkeypatch)] == said
+
+
+ISSUER = '{"url": "https://login.example", "jwks_url": "https://login.example/jwks", "org": "acme"}'
+
+
+@pytest.mark.parametrize(
+    ("issuers", "said"),
+    [
+        ('[{"url": "https://login.example"}]', "issuers.0.jwks_url: Field required"),
+        (f'[{ISSUER[:-1]}, "org_claim": "tenant"}}]', "issuers.0: give either org, or org_claim together with"),
+        (f"[{ISSUER.replace('jwks_url', 'key')}]", "issuers.0.jwks_url: Field required"),
+        (
+            f"[{ISSUER.replace('https://login.example/jwks', 'http://login.example/jwks')}]",
+            "issuers.0.jwks_url: 'http:",
+        ),
+        (f"[{ISSUER}, {ISSUER}]", "issuers: https://login.example is there twice"),
+    ],
+)
+def test_an_identity_provider_is_described_well_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issuers: str, said: str
+) -> None:
+    assert _faults(tmp_path, {"CODINGBRAIN_ISSUERS": issuers}, monkeypatch)[0].startswith(said)
 
 
 @pytest.mark.parametrize("text", ["nope = 1", "port = = 1"])

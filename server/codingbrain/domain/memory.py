@@ -41,9 +41,14 @@ class State(StrEnum):
 
 
 class Visibility(StrEnum):
-    """Who sees a memory."""
+    """Who sees a memory, the most specific first; `enterprise` is what a linked pool shares, and cannot be chosen."""
 
+    SESSION = "session"
     USER = "user"
+    TEAM = "team"
+    PROJECT = "project"
+    ORG = "org"
+    ENTERPRISE = "enterprise"
 
 
 class ArtifactKind(StrEnum):
@@ -90,11 +95,11 @@ class CodeRef:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a caller says when storing a memory."""
+    """What a caller says when storing a memory; `visibility` is the wish, as `identity.visibility` reads it."""
 
     text: str
     category: Category | None = None
-    visibility: Visibility = Visibility.USER
+    visibility: str = "user"
     artifact: Artifact | None = None
     entities: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -133,11 +138,15 @@ class Patch:
     valid_to: Micros | _Unset | None = UNSET
     state: State | _Unset = UNSET
     pinned: bool | _Unset = UNSET
+    visibility: str | _Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A stored memory; `version` starts at 1 and grows with each change."""
+    """A stored memory; `version` starts at 1 and grows with each change.
+
+    `target` is the team, project or session that it is shared with; `owner` is its author.
+    """
 
     id: UUID
     version: int
@@ -156,6 +165,8 @@ class Memory:
     valid_to: Micros | None
     state: State
     pinned: bool
+    owner: UUID
+    target: str | None = None
 
 
 class Event(StrEnum):

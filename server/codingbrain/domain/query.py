@@ -34,7 +34,10 @@ class Ran(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Hard filters; within a field any value matches, across fields all must."""
+    """Hard filters; within a field any value matches, across fields all must.
+
+    `session` is no filter: it adds the caller's notes of that session, which are left out otherwise.
+    """
 
     categories: frozenset[Category] = frozenset()
     tags: frozenset[str] = frozenset()
@@ -42,12 +45,13 @@ class Criteria:
     created_from: Micros | None = None
     created_to: Micros | None = None
     """Half-open: from ≤ created < to."""
+    session: str | None = None
 
     @property
     def key(self) -> str:
         """Equal for equal criteria."""
         sets = (sorted(self.categories), sorted(self.tags), sorted(self.states))
-        return repr((*sets, self.created_from, self.created_to))
+        return repr((*sets, self.created_from, self.created_to, self.session))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,15 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from codingbrain.clock import Micros
+from codingbrain.identity.grants import Grant
+from codingbrain.identity.roles import Role, allowed
 from codingbrain.identity.scopes import Scope
+
+NOBODY: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,30 +22,46 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: an org's user, acting through a client, with the scopes of one credential."""
+    """An authenticated caller: an org's user, acting through a client, with one credential.
+
+    `token_scopes` is what the credential carries; `scopes`, what the caller may do, is that cut down to the roles.
+    `pools` are the orgs that an operator linked to this one for reading. `pseudonym` stands for the user where the
+    name must be erasable. `jkt` is the RFC 7638 thumbprint of the key that the credential is bound to.
+    """
 
     org: UUID
     user: UUID
     user_name: str
     client: str
-    scopes: frozenset[Scope]
-    credential: UUID | None = None
+    token_scopes: frozenset[Scope]
+    roles: frozenset[Role] = frozenset({Role.OWNER})
+    grants: frozenset[Grant] = frozenset()
+    pools: frozenset[UUID] = frozenset()
+    pseudonym: UUID = NOBODY
+    credential: str | None = None
+    issuer: str | None = None
+    jkt: str | None = None
     expires_at: Micros | None = None
     tenant: Tenant = field(init=False)
+    scopes: frozenset[Scope] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Derive the tenant, so that none can be passed in."""
+        """Derive what must not be passed in."""
         object.__setattr__(self, "tenant", Tenant(self.org))
+        object.__setattr__(self, "scopes", self.token_scopes & allowed(self.roles))
+
+    def __hash__(self) -> int:
+        """Principals are keys of small caches; hashing every field at each call would cost more than they save."""
+        return hash((self.user, self.credential, self.client))
+
+    def denied(self, needed: frozenset[Scope]) -> frozenset[Scope]:
+        """What of `needed` no credential could give this caller, because no role of theirs allows it."""
+        return frozenset[Scope]() if needed <= self.scopes else needed - allowed(self.roles)
 
     @property
-    def audience(self) -> str:
-        """The label of what only this user sees."""
-        return f"user:{self.user}"
-
-    @property
-    def audiences(self) -> frozenset[str]:
-        """Every audience label whose objects this caller may see."""
-        return frozenset({self.audience})
+    def linked(self) -> tuple[Tenant, ...]:
+        """The shares of the linked orgs, in a fixed order."""
+        return tuple(Tenant(org) for org in sorted(self.pools))
 
 
 current: ContextVar[Principal | None] = ContextVar("principal", default=None)

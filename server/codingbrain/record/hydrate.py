@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,26 +16,17 @@ MemoryColumns = Any
 """A row of the memories table, loaded as an object or as plain columns."""
 
 
-def _of_memories(table: type[TagRow | EntityRow | CodeRow], order: str) -> Select[Any]:
-    return (
-        select(table)
-        .where(col(table.org) == bindparam("org"), col(table.memory).in_(bindparam("ids", expanding=True)))
-        .order_by(getattr(table, order))
+def _of_memories(table: type[TagRow | EntityRow | CodeRow]) -> Select[Any]:
+    return select(table).where(
+        col(table.org) == bindparam("org"), col(table.memory).in_(bindparam("ids", expanding=True))
     )
 
 
 # Built once: every search runs them, and building one costs more than running it.
-_TAGS = _of_memories(TagRow, "tag")
-_ENTITIES = _of_memories(EntityRow, "ordinal")
-_CODE = _of_memories(CodeRow, "ordinal")
-
-
-@dataclass(frozen=True, slots=True)
-class Indexable:
-    """A memory and who may see it: what an index has to know."""
-
-    memory: Memory
-    audience: str
+_TAGS = _of_memories(TagRow)
+"""In no order: asked for one, SQLite reads all tags of the org by the index that has it."""
+_ENTITIES = _of_memories(EntityRow).order_by(col(EntityRow.ordinal))
+_CODE = _of_memories(CodeRow).order_by(col(CodeRow.ordinal))
 
 
 def hydrate(connection: Connection, org: UUID, rows: Sequence[MemoryColumns]) -> list[Memory]:
@@ -49,11 +39,10 @@ def hydrate(connection: Connection, org: UUID, rows: Sequence[MemoryColumns]) ->
     ]
 
 
-def indexable(session: Session, org: UUID, ids: Sequence[UUID]) -> dict[UUID, Indexable]:
+def indexable(session: Session, org: UUID, ids: Sequence[UUID]) -> dict[UUID, Memory]:
     """Those of an org's memories that exist, whoever may see them; for the indexers only."""
     rows = session.exec(select(MemoryRow).where(MemoryRow.org == org, col(MemoryRow.id).in_(ids))).all()
-    memories = hydrate(session.connection(), org, rows)
-    return {row.id: Indexable(memory, row.audience) for row, memory in zip(rows, memories, strict=True)}
+    return {memory.id: memory for memory in hydrate(session.connection(), org, rows)}
 
 
 def _children(connection: Connection, statement: Select[Any], key: dict[str, Any]) -> dict[UUID, list[Any]]:

@@ -1,18 +1,24 @@
 """Memories of one principal's org, as far as the principal may see them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from heapq import nlargest
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, insert, tuple_, update
+from sqlalchemy import ColumnElement, Select, Uuid, bindparam, delete, insert, or_, tuple_, update
 from sqlalchemy import select as core_select
 from sqlmodel import SQLModel, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from codingbrain.clock import Micros
-from codingbrain.domain.memory import Event, Memory, Revision, State
+from codingbrain.domain.audit import OK, Entry
+from codingbrain.domain.memory import Event, Memory, Revision, State, Visibility
 from codingbrain.domain.query import Criteria
+from codingbrain.identity.visibility import audience_of, coverage, sees, sessions_of
+from codingbrain.record import audit
 from codingbrain.record.hydrate import hydrate
 from codingbrain.record.rows import children_of, columns_of, memory_of_snapshot, snapshot_of, text_digest
 from codingbrain.record.tables import CodeRow, EntityRow, MemoryRow, RevisionRow, TagRow
@@ -37,24 +43,59 @@ _BY_KEY = select(MemoryRow).where(*_KEYS)
 
 
 @lru_cache(maxsize=64)
-def _stamps(criteria: Criteria) -> Select[UUID, int, str]:
-    return core_select(col(MemoryRow.id), col(MemoryRow.updated_at), col(MemoryRow.audience)).where(
-        *_KEYS, *_conditions(criteria)
+def _stamps(criteria: Criteria) -> Select[UUID, int, bytes, str, str]:
+    return core_select(
+        col(MemoryRow.id),
+        col(MemoryRow.updated_at),
+        col(MemoryRow.digest),
+        col(MemoryRow.audience),
+        col(MemoryRow.visibility),
+    ).where(*_KEYS, *_conditions(criteria), *_in_states(criteria))
+
+
+@lru_cache(maxsize=64)
+def _newest(criteria: Criteria, after: bool) -> Select[int, UUID]:  # noqa: FBT001 - a key of the cache
+    """The newest memories of one audience in one state: an index has them in this order."""
+    query = (
+        core_select(col(MemoryRow.created_at), col(MemoryRow.id))
+        .where(
+            col(MemoryRow.org) == bindparam("org"),
+            col(MemoryRow.audience) == bindparam("audience"),
+            col(MemoryRow.state) == bindparam("state"),
+            *_conditions(criteria),
+        )
+        .order_by(col(MemoryRow.created_at).desc(), col(MemoryRow.id).desc())
+        .limit(bindparam("limit"))
     )
+    place = tuple_(col(MemoryRow.created_at), col(MemoryRow.id))
+    last = tuple_(bindparam("created_at"), bindparam("before", type_=Uuid()))
+    return query.where(place < last) if after else query
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What ranking has to know of a memory; equal texts have equal digests."""
+
+    updated_at: Micros
+    digest: bytes
+    visibility: Visibility
 
 
 class Memories:
-    """The repository of memories within one transaction; what the principal may not see does not exist."""
+    """The repository of memories within one transaction; what the principal may not see does not exist.
+
+    It reads the own org and the linked pools, and writes the own org only.
+    """
 
     def __init__(self, unit: Unit) -> None:
         self._session = unit.session
         self._principal = unit.principal
         self._org = unit.principal.org
-        self._audiences = unit.principal.audiences
+        self._request_id = unit.request_id
 
     def insert(self, memory: Memory, at: Micros) -> None:
         """Store a new memory, and its first revision."""
-        own = {"owner": self._principal.user, "audience": self._principal.audience, "deleted_at": None}
+        own = {"owner": memory.owner, "deleted_at": None}
         self._insert(MemoryRow, [{"org": self._org, "id": memory.id, **own, **columns_of(memory)}])
         self._insert_children(memory)
         self._revise(memory, Event.CREATED, at)
@@ -79,55 +120,92 @@ class Memories:
     def many(self, ids: Sequence[UUID]) -> dict[UUID, Memory]:
         """Those of `ids` that the principal may see, in any state."""
         connection = self._session.connection()
-        rows = [row for row in connection.execute(_BY_KEY, self._keys(ids)) if row.audience in self._audiences]
-        return {memory.id: memory for memory in hydrate(connection, self._org, rows)}
+        rows: dict[UUID, list[Any]] = defaultdict(list)
+        for row in self._seen(ids):
+            rows[row.org].append(row)
+        return {
+            memory.id: self._as_seen(org, memory)
+            for org, of_org in rows.items()
+            for memory in hydrate(connection, org, of_org)
+        }
 
-    def twin(self, text: str) -> Memory | None:
+    def twin(self, memory: Memory) -> Memory | None:
         """The oldest active memory of the same audience with the same text."""
-        key = {"org": self._org, "audience": self._principal.audience, "digest": text_digest(text)}
+        key = {"org": self._org, "audience": audience_of(memory), "digest": text_digest(memory.text)}
         found = self._session.connection().execute(_TWIN, key).scalar()
         return self.get(found) if found is not None else None
 
     def page(self, criteria: Criteria, before: tuple[Micros, UUID] | None, limit: int) -> list[Memory]:
         """Memories that meet the criteria, newest first, after the given (created, id)."""
-        query = self._visible().where(*_conditions(criteria))
-        if before is not None:
-            query = query.where(tuple_(col(MemoryRow.created_at), col(MemoryRow.id)) < before)
-        query = query.order_by(col(MemoryRow.created_at).desc(), col(MemoryRow.id).desc()).limit(limit)
-        return hydrate(self._session.connection(), self._org, self._session.exec(query).all())
+        statement = _newest(replace(criteria, states=frozenset[State](), session=None), before is not None)
+        after = {} if before is None else {"created_at": before[0], "before": before[1]}
+        found: list[tuple[Micros, UUID]] = []
+        for org, labels in coverage(self._principal, criteria.session).items():
+            for audience in labels:
+                for state in criteria.states or State:
+                    key = {"org": org, "audience": audience, "state": state.value, "limit": limit, **after}
+                    rows = self._session.connection().execute(statement, key)
+                    found += [(row.created_at, row.id) for row in rows]
+        newest = [id_ for _, id_ in nlargest(limit, found)]
+        memories = self.many(newest)
+        return [memories[id_] for id_ in newest]
 
-    def stamps(self, ids: Sequence[UUID], criteria: Criteria) -> dict[UUID, Micros]:
-        """When each of `ids` that meets the criteria was last changed."""
-        rows = self._session.connection().execute(_stamps(criteria), self._keys(ids))
-        return {row.id: row.updated_at for row in rows if row.audience in self._audiences}
+    def stamps(self, ids: Sequence[UUID], criteria: Criteria) -> dict[UUID, Stamp]:
+        """Those of `ids` that meet the criteria and that a search with them covers."""
+        statement = _stamps(replace(criteria, session=None) if criteria.session else criteria)
+        found: dict[UUID, Stamp] = {}
+        for org, labels in coverage(self._principal, criteria.session).items():
+            for row in self._session.connection().execute(statement, {"org": org, "ids": ids}):
+                if row.audience in labels:
+                    found.setdefault(row.id, Stamp(row.updated_at, row.digest, self._visibility(org, row.visibility)))
+        return found
 
     def ids(self, states: Iterable[State]) -> list[UUID]:
-        """All memories of the principal's own audience in the given states, by id."""
+        """All memories in the given states that only the principal sees, by id."""
+        user, sessions = self._principal.user, sessions_of(self._principal.user)
+        after_sessions = sessions[:-1] + chr(ord(sessions[-1]) + 1)
+        audience = col(MemoryRow.audience)
         query = select(MemoryRow.id).where(
             MemoryRow.org == self._org,
-            MemoryRow.audience == self._principal.audience,
+            or_(audience == f"user:{user}", (audience >= sessions) & (audience < after_sessions)),
             col(MemoryRow.state).in_([state.value for state in states]),
         )
-        return list(self._session.exec(query.order_by(col(MemoryRow.id))).all())
+        return sorted(self._session.exec(query).all())
 
     def revisions(self, memory_id: UUID, before: int | None, limit: int) -> list[Revision]:
-        """A memory's history, newest first, below version `before`; empty if the principal may not see it."""
-        if not self._session.exec(select(MemoryRow.id).where(*self._conditions(), MemoryRow.id == memory_id)).first():
-            return []
-        query = select(RevisionRow).where(RevisionRow.org == self._org, RevisionRow.memory == memory_id)
+        """A memory's history, newest first, below version `before`; empty if the principal may not see it.
+
+        For all but its author it ends before the first version that they could not have seen at its time.
+        """
+        return [step for row in self._seen([memory_id]) for step in self._steps(row, before, limit)]
+
+    def _steps(self, current: Any, before: int | None, limit: int) -> list[Revision]:  # noqa: ANN401 - a row
+        org, owner, reader = current.org, current.owner, self._principal
+        query = select(RevisionRow).where(RevisionRow.org == org, RevisionRow.memory == current.id)
         if before is not None:
             query = query.where(col(RevisionRow.version) < before)
         rows = self._session.exec(query.order_by(col(RevisionRow.version).desc()).limit(limit)).all()
-        return [Revision(memory_of_snapshot(row.snapshot), Event(row.event), row.at, row.client) for row in rows]
+        steps = [
+            Revision(memory_of_snapshot(row.snapshot, owner), Event(row.event), row.at, row.client) for row in rows
+        ]
+        if owner != reader.user:
+            steps = takewhile(lambda step: sees(reader, org, audience_of(step.memory)), steps)
+        return [replace(step, memory=self._as_seen(org, step.memory)) for step in steps]
 
-    def _keys(self, ids: Sequence[UUID]) -> dict[str, Any]:
-        return {"org": self._org, "ids": ids}
+    def _seen(self, ids: Sequence[UUID]) -> list[Any]:
+        """The rows of those of `ids` that the principal may see when naming them."""
+        rows: dict[UUID, Any] = {}
+        for org in coverage(self._principal):
+            if missing := [id_ for id_ in ids if id_ not in rows]:
+                found = self._session.connection().execute(_BY_KEY, {"org": org, "ids": missing})
+                rows |= {row.id: row for row in found if sees(self._principal, org, row.audience)}
+        return list(rows.values())
 
-    def _conditions(self) -> tuple[ColumnElement[bool], ...]:
-        return (col(MemoryRow.org) == self._org, col(MemoryRow.audience).in_(sorted(self._audiences)))
+    def _as_seen(self, org: UUID, memory: Memory) -> Memory:
+        return memory if org == self._org else replace(memory, visibility=Visibility.ENTERPRISE)
 
-    def _visible(self) -> SelectOfScalar[MemoryRow]:
-        return select(MemoryRow).where(*self._conditions())
+    def _visibility(self, org: UUID, stored: str) -> Visibility:
+        return Visibility(stored) if org == self._org else Visibility.ENTERPRISE
 
     def _insert_children(self, memory: Memory) -> None:
         for table, rows in children_of(memory).items():
@@ -137,6 +215,12 @@ class Memories:
         whose = {"user": self._principal.user, "client": self._principal.client}
         what = {"memory": memory.id, "version": memory.version, "event": event.value, "snapshot": snapshot_of(memory)}
         self._insert(RevisionRow, [{"org": self._org, "at": at, **whose, **what}])
+        self._log(f"memory.{event}", memory.id, at)
+
+    def _log(self, action: str, memory: UUID, at: Micros) -> None:
+        caller, about = self._principal, f"memory:{memory}"
+        who = (caller.pseudonym, caller.client, self._request_id)
+        audit.add(self._session, Entry(at, caller.org, action, OK, about, *who))
 
     def _insert(self, table: type[SQLModel], rows: list[dict[str, Any]]) -> None:
         """Insert past the unit of work: it costs several times the statement, and nothing here needs it."""
@@ -144,10 +228,12 @@ class Memories:
             self._session.connection().execute(insert(table), rows)
 
 
+def _in_states(criteria: Criteria) -> list[ColumnElement[bool]]:
+    return [col(MemoryRow.state).in_(sorted(state.value for state in criteria.states))] if criteria.states else []
+
+
 def _conditions(criteria: Criteria) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if criteria.states:
-        conditions.append(col(MemoryRow.state).in_(sorted(state.value for state in criteria.states)))
     if criteria.categories:
         conditions.append(col(MemoryRow.category).in_(sorted(category.value for category in criteria.categories)))
     if criteria.tags:

@@ -39,8 +39,9 @@ def enqueue(unit: Unit, lane: str, changed: UUID, version: int, at: Micros) -> N
 
 def pending(unit: Unit, lane: str, objects: Sequence[UUID]) -> dict[UUID, bool]:
     """Which of `objects` the lane has not taken up, and whether it gave up on them."""
+    orgs = [unit.principal.org, *unit.principal.pools]
     query = select(OutboxRow.object, func.max(OutboxRow.dead)).where(
-        OutboxRow.org == unit.principal.org, OutboxRow.lane == lane, col(OutboxRow.object).in_(objects)
+        col(OutboxRow.org).in_(orgs), OutboxRow.lane == lane, col(OutboxRow.object).in_(objects)
     )
     return {waiting: bool(dead) for waiting, dead in unit.session.exec(query.group_by(col(OutboxRow.object))).all()}
 

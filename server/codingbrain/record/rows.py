@@ -22,6 +22,8 @@ from codingbrain.domain.memory import (
     State,
     Visibility,
 )
+from codingbrain.identity.principal import Principal
+from codingbrain.identity.visibility import audience_of, target_of
 from codingbrain.record.tables import CodeRow, EntityRow, TagRow
 
 _SNAPSHOT = TypeAdapter(Memory)
@@ -32,15 +34,20 @@ def text_digest(text: str) -> bytes:
     return hashlib.sha256(unicodedata.normalize("NFC", text).strip().encode()).digest()
 
 
-def memory_of_draft(draft: Draft, new_id: UUID, at: Micros) -> Memory:
-    """The first version of a memory."""
+def memory_of_draft(draft: Draft, author: Principal, new_id: UUID, at: Micros) -> Memory:
+    """The first version of a memory.
+
+    Raises:
+        InvalidArgumentError, ForbiddenError, AmbiguousTargetError: it cannot be shared as the draft says.
+    """
     created = at if draft.created_at is None else draft.created_at
+    visibility, target = target_of(draft.visibility, author)
     return Memory(
         id=new_id,
         version=1,
         text=draft.text,
         category=draft.category,
-        visibility=draft.visibility,
+        visibility=visibility,
         artifact=draft.artifact,
         entities=draft.entities,
         tags=tuple(sorted(set(draft.tags))),
@@ -53,6 +60,8 @@ def memory_of_draft(draft: Draft, new_id: UUID, at: Micros) -> Memory:
         valid_to=draft.valid_to,
         state=State.ACTIVE,
         pinned=draft.pinned,
+        owner=author.user,
+        target=target,
     )
 
 
@@ -61,7 +70,9 @@ def columns_of(memory: Memory) -> dict[str, Any]:
     artifact = memory.artifact
     return {
         "version": memory.version,
+        "audience": audience_of(memory),
         "visibility": memory.visibility.value,
+        "target": memory.target,
         "text": memory.text,
         "digest": text_digest(memory.text),
         "category": memory.category.value if memory.category else None,
@@ -110,6 +121,8 @@ def memory_of(row: Any, tags: Iterable[str], entities: Iterable[str], code: Iter
         valid_to=row.valid_to,
         state=State(row.state),
         pinned=row.pinned,
+        owner=row.owner,
+        target=row.target,
     )
 
 
@@ -118,6 +131,6 @@ def snapshot_of(memory: Memory) -> dict[str, Any]:
     return _SNAPSHOT.dump_python(memory, mode="json")
 
 
-def memory_of_snapshot(snapshot: dict[str, Any]) -> Memory:
-    """The inverse of `snapshot_of`; fields that a newer release added take their defaults."""
-    return _SNAPSHOT.validate_python(snapshot)
+def memory_of_snapshot(snapshot: dict[str, Any], owner: UUID) -> Memory:
+    """The inverse of `snapshot_of`; what an older release did not write takes its default, or is the row's owner."""
+    return _SNAPSHOT.validate_python({"owner": owner, **snapshot})

@@ -15,7 +15,7 @@ from codingbrain.errors import SchemaNewerError, StorageCorruptError
 from codingbrain.record.sqlite import SqliteRecord
 from codingbrain.stores.faults import sqlite_faults
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest revision that this release ships."""
 
 _KEEP: Final = 3

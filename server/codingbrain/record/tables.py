@@ -7,10 +7,21 @@ filter by is a column or a child table of its own; JSON columns hold what is onl
 # SQLModel types `__tablename__` as what it becomes, not as the string that one writes.
 # pyright: reportIncompatibleVariableOverride=false, reportAssignmentType=false
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, UniqueConstraint
+from sqlalchemy import (
+    DDL,
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    UniqueConstraint,
+    event,
+)
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -47,24 +58,139 @@ class UserRow(SQLModel, table=True):
     org: UUID = Field(primary_key=True, foreign_key="orgs.id")
     id: UUID = Field(primary_key=True)
     name: str
+    role: str
+    pseudonym: UUID
+    created_at: int = _micros()
+    disabled_at: int | None = _micros(nullable=True)
+
+
+class LinkRow(SQLModel, table=True):
+    """A pool that an operator linked to an org: its members may read what the pool shares with its own org."""
+
+    __tablename__ = "org_links"
+    __table_args__ = (ForeignKeyConstraint(["pool"], ["orgs.id"]),)
+
+    org: UUID = Field(primary_key=True, foreign_key="orgs.id")
+    pool: UUID = Field(primary_key=True)
     created_at: int = _micros()
 
 
+def _of_user() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["org", "user"], ["users.org", "users.id"])
+
+
+class IdentityRow(SQLModel, table=True):
+    """The user for whom an identity provider's subject stands."""
+
+    __tablename__ = "identities"
+    __table_args__ = (_of_user(), Index("identities_of", "org", "user"))
+
+    org: UUID = Field(primary_key=True)
+    issuer: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    user: UUID
+    created_at: int = _micros()
+
+
+class GrantRow(SQLModel, table=True):
+    """A user's membership of a team or project: `team:platform`."""
+
+    __tablename__ = "grants"
+    __table_args__ = (_of_user(),)
+
+    org: UUID = Field(primary_key=True)
+    user: UUID = Field(primary_key=True)
+    grant: str = Field(primary_key=True)
+    created_at: int = _micros()
+
+
+class ClientRow(SQLModel, table=True):
+    """A client that has used the org, and whether it still may."""
+
+    __tablename__ = "clients"
+
+    org: UUID = Field(primary_key=True, foreign_key="orgs.id")
+    name: str = Field(primary_key=True)
+    created_at: int = _micros()
+    blocked_at: int | None = _micros(nullable=True)
+
+
 class TokenRow(SQLModel, table=True):
-    """A bearer token issued here; the token itself is never stored, only the SHA-256 of its secret."""
+    """An access token that was signed here; the token itself is not stored."""
 
     __tablename__ = "tokens"
-    __table_args__ = (ForeignKeyConstraint(["org", "user"], ["users.org", "users.id"]),)
+    __table_args__ = (_of_user(),)
 
     org: UUID = Field(primary_key=True)
     id: UUID = Field(primary_key=True)
     user: UUID
     client: str
     scopes: str
-    digest: bytes = Field(sa_type=LargeBinary)
+    jkt: str | None
     created_at: int = _micros()
-    expires_at: int | None = _micros(nullable=True)
+    expires_at: int = _micros()
     revoked_at: int | None = _micros(nullable=True)
+
+
+class DeniedRow(SQLModel, table=True):
+    """A token of an identity provider that was revoked here, until it would have expired anyway."""
+
+    __tablename__ = "denied_tokens"
+
+    org: UUID = Field(primary_key=True, foreign_key="orgs.id")
+    issuer: str = Field(primary_key=True)
+    jti: str = Field(primary_key=True)
+    created_at: int = _micros()
+    expires_at: int = _micros()
+
+
+class AuditRow(SQLModel, table=True):
+    """Who did what to which object, and how it ended; nothing is ever changed but the number of its seal.
+
+    `org` is the nil UUID for what concerns no org, such as a request without a usable token.
+    """
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_of", "org", "seq"), Index("audit_unsealed", "org", "seal", "seq"))
+
+    seq: int | None = Field(default=None, sa_column=Column(_SEQUENCE, primary_key=True, autoincrement=True))
+    org: UUID
+    at: int = _micros()
+    actor: UUID | None
+    client: str | None
+    action: str
+    object: str | None
+    outcome: str
+    times: int
+    request_id: str | None
+    seal: int | None
+
+
+class SealRow(SQLModel, table=True):
+    """One link of an org's hash chain over its audit rows; `number` starts at 1."""
+
+    __tablename__ = "audit_seals"
+
+    org: UUID = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_type=Integer)
+    entries: int
+    first_seq: int = Field(sa_type=BigInteger)
+    last_seq: int = Field(sa_type=BigInteger)
+    previous: bytes = Field(sa_type=LargeBinary)
+    digest: bytes = Field(sa_type=LargeBinary)
+    at: int = _micros()
+
+
+class LimitRow(SQLModel, table=True):
+    """A rate limit that an administrator set for an org, one of its users, or one of its tools."""
+
+    __tablename__ = "rate_limits"
+
+    org: UUID = Field(primary_key=True, foreign_key="orgs.id")
+    subject: str = Field(primary_key=True)
+    burst: str
+    sustained: str
+    updated_at: int = _micros()
 
 
 class MemoryRow(SQLModel, table=True):
@@ -83,6 +209,7 @@ class MemoryRow(SQLModel, table=True):
     owner: UUID
     audience: str
     visibility: str
+    target: str | None
     text: str
     digest: bytes = Field(sa_type=LargeBinary)
     category: str | None
@@ -191,6 +318,26 @@ class OutboxRow(SQLModel, table=True):
     error: str | None = None
     dead: bool = False
 
+
+_COLUMNS: Final = "seq, org, at, actor, client, action, object, outcome, times, request_id"
+_REFUSED: Final = "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+_KEPT: Final = {
+    "audit": (
+        "CREATE TRIGGER audit_kept BEFORE DELETE ON audit",
+        f"CREATE TRIGGER audit_unchanged BEFORE UPDATE OF {_COLUMNS} ON audit",
+        "CREATE TRIGGER audit_sealed_once BEFORE UPDATE OF seal ON audit WHEN OLD.seal IS NOT NULL",
+    ),
+    "audit_seals": (
+        "CREATE TRIGGER audit_seals_kept BEFORE DELETE ON audit_seals",
+        "CREATE TRIGGER audit_seals_unchanged BEFORE UPDATE ON audit_seals",
+    ),
+}
+"""What nobody may do to the audit log by mistake; what is done on purpose, `codingbrain audit verify` finds."""
+
+for _table, _triggers in _KEPT.items():
+    for _trigger in _triggers:
+        _keep = DDL(f"{_trigger} {_REFUSED}").execute_if(dialect="sqlite")
+        event.listen(SQLModel.metadata.tables[_table], "after_create", _keep)
 
 NAMES = frozenset(SQLModel.metadata.tables)
 """The tables that belong to the record; whatever else stands in its database is an index and can be rebuilt."""

@@ -1,4 +1,4 @@
-"""Bearer tokens that were issued here."""
+"""Access tokens that were signed here, and those of identity providers that are refused here."""
 
 from uuid import UUID
 
@@ -6,28 +6,20 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from codingbrain.clock import Micros
-from codingbrain.record.tables import TokenRow, UserRow
+from codingbrain.record.tables import DeniedRow, TokenRow, UserRow
 
 
 def add(session: Session, row: TokenRow) -> None:
     """Store a new token."""
     session.add(row)
+    session.flush()
 
 
-def find(session: Session, org: UUID, token: UUID) -> tuple[TokenRow, str] | None:
-    """A token by its id, whatever its state, and the name of its user."""
-    query = (
-        select(TokenRow, UserRow.name)
-        .join(UserRow, (col(UserRow.org) == col(TokenRow.org)) & (col(UserRow.id) == col(TokenRow.user)))
-        .where(TokenRow.org == org, TokenRow.id == token)
-    )
-    row = session.exec(query).first()
-    return None if row is None else (row[0], row[1])
-
-
-def every(session: Session, org: UUID) -> list[TokenRow]:
-    """All tokens of an org, oldest first."""
-    return list(session.exec(select(TokenRow).where(TokenRow.org == org).order_by(col(TokenRow.id))).all())
+def every(session: Session, org: UUID) -> list[tuple[TokenRow, str]]:
+    """All tokens of an org with the names of their users, oldest first."""
+    whose = (col(UserRow.org) == col(TokenRow.org)) & (col(UserRow.id) == col(TokenRow.user))
+    query = select(TokenRow, UserRow.name).join(UserRow, whose).where(TokenRow.org == org)
+    return [(row, name) for row, name in session.exec(query.order_by(col(TokenRow.id))).all()]
 
 
 def revoke(session: Session, org: UUID, token: UUID, at: Micros) -> bool:
@@ -39,3 +31,17 @@ def revoke(session: Session, org: UUID, token: UUID, at: Micros) -> bool:
         .returning(col(TokenRow.id))
     )
     return changed.first() is not None
+
+
+def revoke_all(session: Session, at: Micros) -> None:
+    """Revoke the tokens of all orgs."""
+    session.exec(update(TokenRow).where(col(TokenRow.revoked_at).is_(None)).values(revoked_at=at))
+
+
+def deny(session: Session, row: DeniedRow) -> bool:
+    """Refuse a token of an identity provider; false if it is refused already."""
+    if session.get(DeniedRow, (row.org, row.issuer, row.jti)) is not None:
+        return False
+    session.add(row)
+    session.flush()
+    return True

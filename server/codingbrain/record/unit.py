@@ -9,8 +9,12 @@ from sqlmodel import Session
 from codingbrain.identity.operator import Operator
 from codingbrain.identity.principal import Principal
 from codingbrain.record.sqlite import SqliteRecord
+from codingbrain.telemetry.context import request_id
 
 T = TypeVar("T")
+
+Transaction = Session
+"""What a function that is given to `OperatorRecord` receives; only this package looks inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class Unit:
 
     session: Session
     principal: Principal
+    request_id: str | None = None
 
 
 class TenantRecord:
@@ -37,7 +42,9 @@ class TenantRecord:
 
         `work` may run twice if the first attempt could not be committed, so it must not change anything else.
         """
-        return await self._record.write_session(lambda session: work(Unit(session, self._principal)))
+        # The transaction runs in another thread and in nobody's context.
+        request = request_id.get() or None
+        return await self._record.write_session(lambda session: work(Unit(session, self._principal, request)))
 
 
 class OperatorRecord:
