@@ -1,14 +1,7 @@
-"""A verification counts for a moment, and never after the token has ended."""
+"""What was found out about a token counts until its own end, and never after it was forgotten."""
 
-from dataclasses import replace
-from uuid import UUID
-
-from codingbrain.access.recent import WINDOW, Recent
-from codingbrain.clock import DAY, Micros
-from codingbrain.identity.principal import Principal
-from codingbrain.identity.scopes import EVERYTHING
-
-CALLER = Principal(UUID(int=1), UUID(int=2), "someone", "test", EVERYTHING)
+from codingbrain.access.recent import Recent
+from codingbrain.clock import DAY, SECOND, Micros
 
 
 class Time:
@@ -21,48 +14,42 @@ class Time:
         return self.now
 
 
-def test_it_counts_within_the_window() -> None:
+def test_it_counts_until_its_end() -> None:
     time = Time()
-    recent = Recent(time)
-    recent.put("a", CALLER, recent.epoch)
-    assert recent.get("a") is CALLER
-    assert recent.get("b") is None
-    time.now += WINDOW - 1
-    assert recent.get("a") is CALLER
+    recent: Recent[str] = Recent(time)
+    recent.put(b"a", "found", time.now + SECOND, recent.epoch)
+    assert recent.get(b"a") == "found"
+    assert recent.get(b"b") is None
+    time.now += SECOND - 1
+    assert recent.get(b"a") == "found"
     time.now += 1
-    assert recent.get("a") is None
-
-
-def test_it_ends_with_the_token() -> None:
-    time = Time()
-    recent = Recent(time)
-    recent.put("a", replace(CALLER, expires_at=time.now + 10), recent.epoch)
-    time.now += 9
-    assert recent.get("a")
-    time.now += 1
-    assert recent.get("a") is None
+    assert recent.get(b"a") is None
 
 
 def test_a_clock_that_is_set_back_does_not_prolong_it() -> None:
     time = Time()
-    recent = Recent(time)
-    recent.put("a", CALLER, recent.epoch)
-    time.now -= DAY
-    assert recent.get("a") is None
+    recent: Recent[str] = Recent(time)
+    recent.put(b"a", "found", time.now + SECOND, recent.epoch)
+    time.now -= 1
+    assert recent.get(b"a") is None
 
 
-def test_what_was_read_before_a_revocation_is_not_kept() -> None:
-    recent = Recent(Time())
+def test_what_was_found_before_it_was_forgotten_is_not_kept() -> None:
+    time = Time()
+    recent: Recent[str] = Recent(time)
     epoch = recent.epoch
-    recent.put("a", CALLER, epoch)
+    recent.put(b"a", "found", time.now + SECOND, epoch)
     recent.forget()
-    assert recent.get("a") is None
-    recent.put("a", CALLER, epoch)
-    assert recent.get("a") is None
+    assert recent.get(b"a") is None
+    recent.put(b"a", "found", time.now + SECOND, epoch)
+    assert recent.get(b"a") is None
+    recent.put(b"a", "found", time.now + SECOND, recent.epoch)
+    assert recent.get(b"a") == "found"
 
 
-def test_it_does_not_grow_without_end() -> None:
-    recent = Recent(Time())
-    for number in range(5_000):
-        recent.put(str(number), CALLER, recent.epoch)
-    assert sum(recent.get(str(number)) is not None for number in range(5_000)) <= 1_024
+def test_the_oldest_make_room() -> None:
+    time = Time()
+    recent: Recent[int] = Recent(time, most=3)
+    for number in (0, 1, 2, 0, 3):
+        recent.put(bytes([number]), number, time.now + SECOND, recent.epoch)
+    assert [recent.get(bytes([number])) for number in range(4)] == [0, None, 2, 3]

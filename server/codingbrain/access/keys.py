@@ -1,5 +1,6 @@
 """Secret keys of this install, made on first use and kept in the data directory."""
 
+import base64
 import os
 from pathlib import Path
 
@@ -14,9 +15,22 @@ def cursor_key(folder: Path) -> bytes:
     Raises:
         StorageError: the file can neither be read nor made, or does not hold a key.
     """
-    path = folder / "cursor.key"
+    return _kept(folder / "cursor.key", "delete it, and open cursors will have to start over")
+
+
+def audit_key(folder: Path) -> bytes:
+    """The 32 random bytes that seal the audit log, in a file of the same form.
+
+    Raises:
+        StorageError: the file can neither be read nor made, or does not hold a key.
+    """
+    key = _kept(folder / "audit.key", "restore it from a backup: without it the audit log cannot be verified")
+    return base64.urlsafe_b64decode(key)
+
+
+def _kept(path: Path, advice: str) -> bytes:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _create(path, Fernet.generate_key())
         key = path.read_bytes().strip()
@@ -25,7 +39,7 @@ def cursor_key(folder: Path) -> bytes:
         message = f"{path} cannot be used: {error.strerror}"
         raise StorageError(message) from None
     except ValueError:
-        message = f"{path} does not hold a key; delete it, and open cursors will have to start over"
+        message = f"{path} does not hold a key; {advice}"
         raise StorageError(message) from None
     return key
 

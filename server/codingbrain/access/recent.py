@@ -1,50 +1,43 @@
-"""Tokens that were verified a moment ago, so that a busy caller does not cost a read of the record at each call."""
+"""What was found out about tokens a moment ago, so that a busy caller does not cost the same work at each call."""
 
-import hashlib
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-from codingbrain.clock import SECOND, Clock, Micros
-from codingbrain.identity.principal import Principal
+from codingbrain.clock import Clock, Micros
 
-WINDOW: Final[Micros] = SECOND
-"""How long a verification counts: a revocation in another process takes effect within this."""
+T = TypeVar("T")
 
-_MOST: Final = 1_024
+_MOST: Final = 4_096
 
 
-class Recent:
-    """Principals by the digest of their token."""
+class Recent(Generic[T]):
+    """Findings by the digest of their token, each good until its own end; the oldest make room for new ones."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, most: int = _MOST) -> None:
         self._clock = clock
-        self._seen: dict[bytes, tuple[Micros, Micros, Principal]] = {}
+        self._most = most
+        self._found: dict[bytes, tuple[Micros, Micros, T]] = {}
         self._epoch = 0
 
     @property
     def epoch(self) -> int:
-        """Changes when everything is forgotten; take it before reading what is then put."""
+        """Changes when everything is forgotten; take it before finding out what is then put."""
         return self._epoch
 
-    def get(self, token: str) -> Principal | None:
-        """Who holds the token, if that was found out within the window and the token has not expired since."""
-        since, until, principal = self._seen.get(_digest(token), (0, 0, None))
-        return principal if since <= self._clock() < until else None
+    def get(self, digest: bytes) -> T | None:
+        """What was found out, if it still counts; a clock that was set back does not prolong that."""
+        found = self._found.get(digest)
+        return found[2] if found is not None and found[0] <= self._clock() < found[1] else None
 
-    def put(self, token: str, principal: Principal, epoch: int) -> None:
+    def put(self, digest: bytes, finding: T, until: Micros, epoch: int) -> None:
         """Remember, unless everything was forgotten since `epoch`."""
         if epoch != self._epoch:
             return
-        if len(self._seen) >= _MOST:
-            self._seen.clear()
-        now = self._clock()
-        until = now + WINDOW if principal.expires_at is None else min(now + WINDOW, principal.expires_at)
-        self._seen[_digest(token)] = (now, until, principal)
+        self._found.pop(digest, None)
+        if len(self._found) >= self._most:
+            del self._found[next(iter(self._found))]
+        self._found[digest] = (self._clock(), until, finding)
 
     def forget(self) -> None:
-        """Verify every token anew."""
+        """Find everything out anew."""
         self._epoch += 1
-        self._seen.clear()
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode(errors="replace")).digest()
+        self._found.clear()

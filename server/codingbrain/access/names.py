@@ -1,0 +1,25 @@
+"""What orgs, users and clients may be called."""
+
+import unicodedata
+from typing import Final
+
+from codingbrain.errors import InvalidArgumentError
+
+_LONGEST: Final = 200
+
+
+def fits(name: str) -> bool:
+    """Whether it is a name in its one form (Unicode NFC), so that two which look the same are the same."""
+    return name.isprintable() and 0 < len(name) <= _LONGEST and name == unicodedata.normalize("NFC", name.strip())
+
+
+def checked(what: str, text: str) -> str:
+    """The name, in that form.
+
+    Raises:
+        InvalidArgumentError: it is empty, too long, or has characters that do not show.
+    """
+    name = unicodedata.normalize("NFC", text)
+    if not fits(name):
+        raise InvalidArgumentError(f"{what}: 1 to {_LONGEST} printable characters, without blanks at the ends")
+    return name
