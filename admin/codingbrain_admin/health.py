@@ -1,26 +1,46 @@
-"""Whether the process lives and whether it can serve, in words that say nothing else."""
+"""Whether the process lives, whether it can serve, and how everything that it depends on answers."""
 
-from collections.abc import Awaitable, Callable
+from starlette.responses import JSONResponse, Response
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+from codingbrain.clock import now, to_iso
+from codingbrain.identity.scopes import Scope
+from codingbrain.runtime import Finding
+from codingbrain.toolkit.tool import Cost
+from codingbrain_admin.route import NO_STORE, AdminRoute, Call
 
-from codingbrain.clock import Clock, to_iso
-from codingbrain.runtime import Readiness
+_ANYBODY = frozenset[Scope]()
 
 
-def routes(readiness: Callable[[], Awaitable[Readiness]], now: Clock) -> list[BaseRoute]:
-    """`/health/live` asks nobody; `/health/ready` is 200 when ok or degraded and 503 when down."""
+async def live(call: Call) -> Response:
+    """Asks nobody."""
+    del call
+    return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
-    async def live(request: Request) -> JSONResponse:
-        del request
-        return JSONResponse({"status": "ok"})
 
-    async def ready(request: Request) -> JSONResponse:
-        del request
-        found = await readiness()
-        body = {"status": found.state, "checks": dict(found.checks), "checked_at": to_iso(now())}
-        return JSONResponse(body, 503 if found.state == "down" else 200, headers={"Cache-Control": "no-store"})
+async def ready(call: Call) -> Response:
+    """200 when requests can be served, be it without a lane; 503 when not."""
+    found = await call.runtime.readiness()
+    body = {"status": found.state, "checks": found.checks, "checked_at": to_iso(now())}
+    return JSONResponse(body, 503 if found.state == "down" else 200, headers=NO_STORE)
 
-    return [Route("/health/live", live), Route("/health/ready", ready)]
+
+async def deps(call: Call) -> Response:
+    """A word per dependency; how long it took and when it was asked is for who may read statistics."""
+    found = await call.runtime.readiness()
+    whole = call.principal is not None and Scope.STATS_READ in call.principal.scopes
+    told = {name: _told(finding, whole=whole) for name, finding in found.findings.items()}
+    return JSONResponse({"status": found.state, "dependencies": told}, headers=NO_STORE)
+
+
+def _told(finding: Finding, *, whole: bool) -> dict[str, object]:
+    word: dict[str, object] = {"status": finding.state}
+    if not whole:
+        return word
+    return word | {"latency_ms": round(finding.seconds * 1000, 3), "checked_at": to_iso(finding.checked_at)}
+
+
+ROUTES = (
+    AdminRoute("/health/live", "GET", live, _ANYBODY),
+    AdminRoute("/health/ready", "GET", ready, _ANYBODY),
+    AdminRoute("/health/deps", "GET", deps, _ANYBODY, Cost.FREE),
+)

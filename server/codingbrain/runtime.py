@@ -1,7 +1,8 @@
 """From settings to a working server: engines chosen by URL, services built on them, background work running."""
 
 import importlib
-from collections.abc import AsyncGenerator, Generator, Mapping
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,23 @@ import anyio
 from loguru import logger
 
 from codingbrain import clock, ids
-from codingbrain.access.keys import cursor_key
-from codingbrain.access.tokens import Tokens
+from codingbrain.access.auditor import Auditor, Review
+from codingbrain.access.authenticator import Authenticator
+from codingbrain.access.entrance import entrance
+from codingbrain.access.keyring import Keyring
+from codingbrain.access.keys import audit_key, cursor_key
+from codingbrain.access.people import People
+from codingbrain.access.quotas import Quotas, restore
+from codingbrain.access.registry import Registry
+from codingbrain.access.tokens import Holder, Tokens
+from codingbrain.access.trail import Trail
 from codingbrain.domain.query import Lane
 from codingbrain.errors import CodingbrainError, StorageError, ungrouped
 from codingbrain.identity.principal import Principal
-from codingbrain.identity.scopes import EVERYTHING
+from codingbrain.identity.roles import Role
+from codingbrain.identity.scopes import EVERYDAY
+from codingbrain.limits.limiter import Limiter
+from codingbrain.limits.rates import Rates
 from codingbrain.memory.service import MemoryService, Shelf
 from codingbrain.ports.lexical import ColocatedLexical
 from codingbrain.ports.vectors import VectorEngine
@@ -53,11 +65,25 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether requests can be served: `ok`, `degraded` (a lane is missing) or `down`, and a word per check."""
+class Finding:
+    """How one dependency stands, in a word; how long its answer took, and when it came."""
 
     state: str
-    checks: Mapping[str, str]
+    seconds: float
+    checked_at: clock.Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests can be served: `ok`, `degraded` (a lane is missing) or `down`, and what each check found."""
+
+    state: str
+    findings: Mapping[str, Finding]
+
+    @property
+    def checks(self) -> dict[str, str]:
+        """A word per check."""
+        return {name: finding.state for name, finding in self.findings.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,40 +93,57 @@ class Runtime:
     settings: Settings
     metrics: Metrics
     version: str
+    origin: str
+    keyring: Keyring
+    authenticator: Authenticator
+    people: People
     tokens: Tokens
+    registry: Registry
     owner: Principal
     pipeline: Pipeline
     shelf: Shelf
+    limiter: Limiter
+    trail: Trail
+    auditor: Auditor
 
     def workspace(self, principal: Principal) -> Workspace:
         """What this principal can reach."""
         return Workspace(principal, MemoryService(self.shelf, principal), Search(self.pipeline, principal))
 
-    def local(self) -> Principal:
-        """Whoever may open the data directory, over stdio."""
-        return self.owner
+    def quotas(self, principal: Principal) -> Quotas:
+        """The rate limits of this principal's org."""
+        return Quotas(self.shelf.record, self.limiter, clock.now, principal)
+
+    def review(self, principal: Principal) -> Review:
+        """The audit log of this principal's org."""
+        return Review(self.auditor, self.shelf.seal, principal)
+
+    async def local(self) -> Principal:
+        """Whoever may open the data directory, over stdio, as the record has them now."""
+        return await self.people.local()
 
     async def readiness(self) -> Readiness:
-        """Ask the record and the indexes; say how the model stands."""
+        """Ask the record and the indexes at the same time; say how the model stands."""
         engines = self.pipeline.engines
-        checks = {
-            "record": await self._check("record", engines.record.check()),
-            "lexical": await self._check("lexical", engines.lexical.check()),
-            "vectors": await self._check("vectors", engines.vectors.check()),
-            "embedder": self._embedder(),
-        }
-        whole = "ok" if set(checks.values()) <= {"ok", "off"} else "degraded"
-        return Readiness("down" if checks["record"] == "down" else whole, checks)
+        checks = {"record": engines.record.check, "lexical": engines.lexical.check, "vectors": engines.vectors.check}
+        found = dict.fromkeys(checks, Finding("down", 0.0, clock.now()))
+        async with anyio.create_task_group() as tasks:
+            for dependency, check in checks.items():
+                tasks.start_soon(self._check, dependency, check, found)
+        found["embedder"] = Finding(self._embedder(), 0.0, clock.now())
+        states = {name: finding.state for name, finding in found.items()}
+        whole = "ok" if set(states.values()) <= {"ok", "off"} else "degraded"
+        return Readiness("down" if states["record"] == "down" else whole, found)
 
-    async def _check(self, dependency: str, check: Any) -> str:  # noqa: ANN401 - an awaitable of nothing
+    async def _check(self, dependency: str, check: Callable[[], Awaitable[None]], found: dict[str, Finding]) -> None:
+        began, state, health = time.perf_counter(), "ok", Health.OK
         try:
             with anyio.fail_after(self.settings.lane_timeout_seconds):
-                await check
+                await check()
         except (CodingbrainError, TimeoutError):
-            self.metrics.health(dependency, Health.DOWN)
-            return "down"
-        self.metrics.health(dependency, Health.OK)
-        return "ok"
+            state, health = "down", Health.DOWN
+        self.metrics.health(dependency, health)
+        found[dependency] = Finding(state, time.perf_counter() - began, clock.now())
 
     def _embedder(self) -> str:
         match self.pipeline.engines.encoder.state:
@@ -117,10 +160,12 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | None = None) -> AsyncGenerator[Runtime]:
+async def open_runtime(
+    settings: Settings, metrics: Metrics, loader: Loader | None = None, origin: str | None = None
+) -> AsyncGenerator[Runtime]:
     """Open the stores, start the background work, and close everything in order afterwards.
 
-    `loader` replaces the embedding model that the settings name.
+    `loader` replaces the embedding model that the settings name, `origin` the address that clients use.
 
     Raises:
         StorageError, SchemaNewerError: the data directory cannot be used.
@@ -131,7 +176,7 @@ async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | No
         await settle(record, path)
         engines = await _engines(settings, metrics, record, loader)
         backlog = Backlog(Lane.VECTOR, settings.queue_limit, metrics)
-        runtime = await _assemble(settings, metrics, engines, backlog)
+        runtime = await _assemble(settings, metrics, engines, backlog, origin or settings.origin)
         keeping = upkeep.Upkeep(OperatorRecord(record, upkeep.OPERATOR), settings.deleted_days, clock.now)
         with ungrouped():
             async with anyio.create_task_group() as tasks:
@@ -139,6 +184,8 @@ async def open_runtime(settings: Settings, metrics: Metrics, loader: Loader | No
                 tasks.start_soon(_mend_words, engines)
                 tasks.start_soon(_follow, engines, backlog, runtime.owner)
                 tasks.start_soon(keeping.run)
+                tasks.start_soon(runtime.trail.run)
+                tasks.start_soon(runtime.authenticator.run)
                 try:
                     yield runtime
                 finally:
@@ -153,19 +200,40 @@ async def _engines(settings: Settings, metrics: Metrics, record: SqliteRecord, l
     return Engines(record, lexical, vectors, Encoder(loader or _loader(settings), metrics))
 
 
-async def _assemble(settings: Settings, metrics: Metrics, engines: Engines, backlog: Backlog) -> Runtime:
+async def _assemble(settings: Settings, metrics: Metrics, engines: Engines, backlog: Backlog, origin: str) -> Runtime:
     seal = Seal(cursor_key(settings.data_dir / "keys"), clock.now)
+    log_key = audit_key(settings.data_dir / "keys")
+    trail = Trail(engines.record, log_key, clock.now)
     follows = None if isinstance(engines.encoder.state, Absent) else backlog
-    shelf = Shelf(engines.record, Indexes(engines.lexical, follows), seal, clock.now, ids.uuid7)
+    shelf = Shelf(engines.record, Indexes(engines.lexical, follows), seal, clock.now, ids.uuid7, trail.denied)
     pipeline = Pipeline(engines, follows, _tuning(settings), seal, metrics, clock.now, ids.uuid7)
     owner = await _owner(engines.record)
-    tokens = Tokens(engines.record, owner, clock.now, ids.uuid7)
-    return Runtime(settings, metrics, VERSION, tokens, owner, pipeline, shelf)
+    door = entrance(settings, engines.record, Holder(owner.org, owner.user), origin, clock.now, ids.uuid7)
+    limiter = Limiter(Rates.of(settings), metrics=metrics)
+    await restore(engines.record, limiter)
+    return Runtime(
+        settings=settings,
+        metrics=metrics,
+        version=VERSION,
+        origin=origin,
+        keyring=door.keyring,
+        authenticator=door.authenticator,
+        people=door.people,
+        tokens=door.tokens,
+        registry=door.registry,
+        owner=owner,
+        pipeline=pipeline,
+        shelf=shelf,
+        limiter=limiter,
+        trail=trail,
+        auditor=Auditor(engines.record, log_key, clock.now),
+    )
 
 
 async def _owner(record: SqliteRecord) -> Principal:
     user = await record.write_session(lambda session: settle_local_user(session, ids.uuid7, clock.now()))
-    return Principal(user.org, user.id, user.name, "stdio", EVERYTHING)
+    role = frozenset({Role.OWNER})
+    return Principal(user.org, user.id, user.name, "stdio", EVERYDAY, role, pseudonym=user.pseudonym)
 
 
 async def _mend_words(engines: Engines) -> None:

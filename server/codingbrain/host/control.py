@@ -1,22 +1,19 @@
 """What the command line can ask of a running host."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast, get_args
-from uuid import UUID
 
 import anyio
 
 from codingbrain import clock
-from codingbrain.access.tokens import Issued
 from codingbrain.errors import InvalidArgumentError, UnknownToolError
 from codingbrain.host import wire
+from codingbrain.host.access import Access, Method
+from codingbrain.host.audit import Audit
 from codingbrain.host.clients import Clients
-from codingbrain.identity.scopes import EVERYTHING, Scope
 from codingbrain.runtime import Runtime
 from codingbrain.telemetry.logs import Level, Logs
-
-Method = Callable[[wire.Fields], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +53,8 @@ class Control:
             "status": self._status,
             "retire": self._retire,
             "logs.level": self._level,
-            "token.issue": self._issue,
-            "token.list": self._list,
-            "token.revoke": self._revoke,
+            **Access(self.runtime).methods(),
+            **Audit(self.runtime).methods(),
         }
 
     async def _status(self, _params: wire.Fields) -> object:
@@ -85,41 +81,3 @@ class Control:
                 self.logs.set_level(level)
                 return level
         raise InvalidArgumentError(f"level: must be one of {', '.join(get_args(Level))}")
-
-    async def _issue(self, params: wire.Fields) -> object:
-        match params:
-            case {"client": str(client), "scopes": words, "seconds": int() | None as seconds}:
-                scopes = EVERYTHING if words is None else [_scope(str(word)) for word in cast("list[object]", words)]
-                lifetime = None if seconds is None else seconds * clock.SECOND
-                token, issued = await self.runtime.tokens.issue(client, scopes, lifetime)
-                return {"token": token, **_told(issued)}
-            case _:
-                raise InvalidArgumentError("client, scopes and seconds are needed")
-
-    async def _list(self, _params: wire.Fields) -> object:
-        return [_told(issued) for issued in await self.runtime.tokens.list()]
-
-    async def _revoke(self, params: wire.Fields) -> object:
-        try:
-            id_ = UUID(str(params.get("id")))
-        except ValueError:
-            raise InvalidArgumentError("id: must be the id of a token, as `codingbrain token list` shows it") from None
-        await self.runtime.tokens.revoke(id_)
-        return None
-
-
-def _scope(word: str) -> Scope:
-    try:
-        return Scope(word)
-    except ValueError:
-        raise InvalidArgumentError(f"scope: {word!r} is not one of {', '.join(Scope)}") from None
-
-
-def _told(issued: Issued) -> wire.Fields:
-    times = {key: value for key, value in asdict(issued).items() if key.endswith("_at")}
-    return {
-        "id": str(issued.id),
-        "client": issued.client,
-        "scopes": list(issued.scopes),
-        **{key: None if at is None else clock.to_iso(at) for key, at in times.items()},
-    }

@@ -85,7 +85,9 @@ async def _open(plan: Plan) -> None:
     settings = plan.settings
     exporting = settings.otlp_endpoint
     with open_logs(settings.log_level, settings.log_format, otlp_endpoint=exporting, version=VERSION) as logs:
-        async with open_runtime(settings, Metrics(VERSION)) as runtime:
+        # Clients use the address that was bound, unless they are told of another.
+        origin = settings.public_url or (url(plan.http.bound) if plan.http else None)
+        async with open_runtime(settings, Metrics(VERSION), origin=origin) as runtime:
             await _serve(plan, runtime, logs)
         logger.info("the host has ended")
 
@@ -97,7 +99,7 @@ async def _serve(plan: Plan, runtime: Runtime, logs: Logs) -> None:
     control = Control(runtime, logs, clients, about, stop)
 
     async def serve(stream: ByteStream) -> None:
-        await local.serve(stream, server, runtime.local(), None, max_line=plan.settings.max_body_bytes)
+        await local.serve(stream, server, await runtime.local(), None, max_line=plan.settings.max_body_bytes)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_heed_signals, stop)

@@ -65,6 +65,9 @@ class Metrics:
         self.sessions_open = Gauge(
             "sessions_open", "Connections and sessions that are open.", ("transport",), registry=self.registry
         )
+        self.rate_limited = Counter(
+            "rate_limited_total", "Calls refused by a rate limit.", ("policy",), registry=self.registry
+        )
         self.dependency_health = Gauge(
             "dependency_health", "1 ok, 0.5 degraded, 0 down.", ("dependency",), registry=self.registry
         )

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from starlette.routing import BaseRoute, Mount, Route
@@ -26,8 +27,11 @@ class Requests:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Iterable[BaseRoute]) -> None:
         self._app = app
-        self._metrics = metrics
-        self._patterns = dict(_patterns(routes, ""))
+        self.routes = tuple(routes)
+        self._patterns = dict(_patterns(self.routes, ""))
+        # The labels are bounded, and looking an instrument up by them costs more than counting.
+        self._counter = lru_cache(maxsize=1024)(metrics.http_requests.labels)
+        self._timer = lru_cache(maxsize=256)(metrics.http_request_duration.labels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request under its id."""
@@ -46,13 +50,15 @@ class Requests:
     def _count(self, scope: Scope, exchange: "_Exchange") -> None:
         route = self._patterns.get(id(scope.get("endpoint")), "other")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.http_requests.labels(method, route, exchange.status or "aborted").inc()
+        self._counter(method, route, exchange.status or "aborted").inc()
         if not exchange.streams:
-            self._metrics.http_request_duration.labels(route).observe(time.perf_counter() - exchange.began)
+            self._timer(route).observe(time.perf_counter() - exchange.began)
 
 
 class _Exchange:
     """What is known of one answer while it passes."""
+
+    __slots__ = ("_header", "_send", "began", "status", "streams")
 
     def __init__(self, send: Send, id_: str) -> None:
         self.status = 0
@@ -63,7 +69,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = message.setdefault("headers", [])
+            headers = message.get("headers", ())
             message["headers"] = [*headers, self._header]
             self.status = message["status"]
             self.streams = any(name == b"content-type" and value.startswith(_STREAM) for name, value in headers)

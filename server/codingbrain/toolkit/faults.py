@@ -4,7 +4,7 @@ Nothing that the caller sent is repeated, except short names.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +17,8 @@ MAX_VALUES: Final = 10_000
 
 MAX_DEPTH: Final = 16
 """Levels of nesting."""
+
+M = TypeVar("M", bound=BaseModel)
 
 _NAMED: Final = 5
 _Fault = Mapping[str, Any]
@@ -42,7 +44,7 @@ _FORMS: Final[Mapping[str, Callable[[_Fault], str]]] = {
 }
 
 
-def validated(model: type[BaseModel], arguments: Mapping[str, object]) -> BaseModel:
+def validated(model: type[M], arguments: Mapping[str, object]) -> M:
     """The arguments as the tool declared them.
 
     Raises:

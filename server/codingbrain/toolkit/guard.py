@@ -10,12 +10,15 @@ from loguru import logger
 from codingbrain.errors import (
     CodingbrainError,
     DeadlineExceededError,
+    ForbiddenError,
     InsufficientScopeError,
     InternalError,
     OverloadedError,
+    RateLimitedError,
     UnauthenticatedError,
 )
 from codingbrain.identity.principal import Principal
+from codingbrain.limits.standing import Standing, charged, refusal
 from codingbrain.runtime import Workspace
 from codingbrain.telemetry import context
 from codingbrain.telemetry.metrics import Metrics
@@ -28,22 +31,29 @@ SLOW_SECONDS: Final = 2.0
 MAX_CALLS: Final = 256
 """Calls that run at the same time; more are refused before they start."""
 
+_REFUSALS: Final = (UnauthenticatedError, InsufficientScopeError, ForbiddenError, RateLimitedError)
+"""What the audit log hears of; whoever was let in is logged by what they changed."""
+
 
 class Guard:
     """Decides whether a call runs, runs it within its time, and turns every failure into one of `errors`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a call needs, and two limits that only tests change
         self,
         catalogue: Catalogue,
         workspace: Callable[[Principal], Workspace],
         metrics: Metrics,
         *,
+        charge: Callable[[Principal, str, int], Standing],
+        denied: Callable[[Principal | None, str, str], None],
         monotonic: Callable[[], float] = time.perf_counter,
         max_calls: int = MAX_CALLS,
     ) -> None:
         self.catalogue = catalogue
         self._workspace = workspace
         self._metrics = metrics
+        self._charge = charge
+        self._denied = denied
         self._monotonic = monotonic
         self._places = max_calls
         self._timers = {entry.tool.name: metrics.tool_duration.labels(entry.tool.name) for entry in catalogue.entries}
@@ -63,6 +73,8 @@ class Guard:
             outcome = "ok"
         except CodingbrainError as error:
             outcome = error.code
+            if isinstance(error, _REFUSALS):
+                self._denied(principal, context.tool.get() or "auth", outcome)
             raise
         except Exception:  # noqa: BLE001 - the outermost edge of every tool: what it did not foresee stays inside
             outcome = InternalError.code
@@ -77,6 +89,10 @@ class Guard:
     def _admit(self, name: str, principal: Principal) -> Entry:
         entry = self.catalogue.find(name)
         context.tool.set(name)
+        if not charged.get():
+            standing = self._charge(principal, name, entry.tool.cost.units)
+            if standing.retry_after is not None:
+                raise refusal(standing)
         if not entry.tool.scopes <= principal.scopes:
             needed = sorted(entry.tool.scopes)
             raise InsufficientScopeError(f"{name} needs a credential with: {', '.join(needed)}.", required=needed)

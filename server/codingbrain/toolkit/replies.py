@@ -1,5 +1,6 @@
 """How failures look over HTTP: one body for every status, and one table from the error tree to a status."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,8 +21,12 @@ STATUS: Final[Mapping[type[CodingbrainError], int]] = {
     errors.IdempotencyConflictError: 409,
     errors.UnauthenticatedError: 401,
     errors.InsufficientScopeError: 403,
+    errors.ForbiddenError: 403,
+    errors.AmbiguousTargetError: 422,
+    errors.ConflictError: 409,
+    errors.RateLimitedError: 429,
 }
-"""The nearest ancestor in the table decides; what can succeed later is 503."""
+"""The nearest ancestor in the table decides; what is not in it and can succeed later is 503."""
 
 CODES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("invalid_request", "The request is malformed."),
@@ -30,9 +35,13 @@ CODES: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not_found", "Nothing is here."),
     405: ("method_not_allowed", "This path does not take this method."),
     406: ("not_acceptable", "Accept must name application/json and text/event-stream."),
+    408: ("request_timeout", "The request body took too long to arrive."),
+    409: ("conflict", "This stands in the way of what is there already."),
     413: ("body_too_large", "The request body is too large."),
     415: ("unsupported_media_type", "Content-Type must be application/json."),
     421: ("misdirected_request", "This server does not answer for this host."),
+    422: ("invalid_argument", "The request is well formed, but cannot be followed."),
+    429: ("rate_limited", "Too many requests; try again later."),
     503: ("overloaded", "The server has no place for this now; try again later."),
 }
 """What a status means when nothing more is known."""
@@ -40,9 +49,10 @@ CODES: Final[Mapping[int, tuple[str, str]]] = {
 _UNKNOWN: Final = (CodingbrainError.code, "The server failed.")
 
 
-def status_of(error: CodingbrainError) -> int:
-    """The HTTP status of a failure."""
-    return 503 if error.retryable else next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+def status_of(kind: type[CodingbrainError]) -> int:
+    """The HTTP status of a kind of failure."""
+    status = next(STATUS[each] for each in kind.__mro__ if each in STATUS)
+    return 503 if status == STATUS[CodingbrainError] and kind.retryable else status
 
 
 def refusal(
@@ -56,5 +66,6 @@ def refusal(
 
 def failure(error: CodingbrainError) -> JSONResponse:
     """A failure of the product as a reply; a retryable one says when to retry."""
-    headers = {"Retry-After": "1"} if error.retryable else None
-    return refusal(status_of(error), error.message, code=error.code, headers=headers)
+    seconds = math.ceil(error.retry_after) if isinstance(error, errors.RateLimitedError) else 1
+    headers = {"Retry-After": str(seconds)} if error.retryable else None
+    return refusal(status_of(type(error)), error.message, code=error.code, headers=headers)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -26,11 +26,20 @@ class Toolset(StrEnum):
 
 
 class Cost(StrEnum):
-    """What a call uses: one row, a scan or a model run, or a job."""
+    """What a call uses: one row, a scan or a model run, or a job; only health checks are free of limits."""
 
+    FREE = "free"
     CHEAP = "cheap"
     NORMAL = "normal"
     HEAVY = "heavy"
+
+    @property
+    def units(self) -> int:
+        """What a call counts against the caller's limits."""
+        return _UNITS[self]
+
+
+_UNITS: Final = {Cost.FREE: 0, Cost.CHEAP: 1, Cost.NORMAL: 2, Cost.HEAVY: 20}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,258 +1,238 @@
-"""The gate before the SDK's HTTP transports: credential, body cap and tool scopes, in that order.
+"""The gate before every HTTP application: credential, bounded body, rate limit and scopes, in that order.
 
 A 403 that tells a client which scopes to ask for can only be sent here, before a transport has answered; the guard
 makes the same decision again for every transport.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-import anyio
 from mcp.server.auth.middleware.auth_context import auth_context_var
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
-from mcp_types import JSONRPCMessage, JSONRPCRequest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from codingbrain.clock import SECOND
-from codingbrain.errors import CodingbrainError, UnauthenticatedError
-from codingbrain.identity.principal import Principal, current
-from codingbrain.identity.scopes import Scope as Permission
-from codingbrain.toolkit.replies import failure, refusal
-from codingbrain.transports.message import MalformedError, parse
-
-_TOKEN: Final = re.compile(r"(?i:bearer) +([\w.~+/=-]{1,4096})", re.ASCII)
-_TRIMMED: Final = frozenset({b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id"})
-_CHALLENGE: Final = 'Bearer realm="codingbrain"'
-_INVALID: Final = (
-    f'{_CHALLENGE}, error="invalid_token", error_description="The token is not valid here, or not any more."'
+from codingbrain.access.credential import Credential, Scheme
+from codingbrain.clock import Clock
+from codingbrain.errors import (
+    CodingbrainError,
+    ForbiddenError,
+    InsufficientScopeError,
+    RateLimitedError,
+    UnauthenticatedError,
 )
+from codingbrain.identity.principal import Principal, current
+from codingbrain.limits.standing import Standing, charged
+from codingbrain.limits.standing import refusal as limited
+from codingbrain.toolkit.replies import failure, refusal
+from codingbrain.transports.body import read
+from codingbrain.transports.challenge import Challenges, Headers
+from codingbrain.transports.credentials import presented
+from codingbrain.transports.demand import Demand, Demands
+from codingbrain.transports.places import Places
+from codingbrain.transports.refused import RefusedError
+from codingbrain.transports.session import bound
+from codingbrain.transports.stream import Watch
 
-Headers = list[tuple[bytes, bytes]]
+AUTH: Final = "auth"
+"""What the audit log calls a request before it is known what it asks for."""
+
+_BODILESS: Final = frozenset({"GET", "HEAD"})
+_ROUTING: Final = (b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id")
+_SECRET: Final = (b"authorization", b"dpop", b"cookie")
+_CACHE: Final = b"cache-control"
+_NO_STORE: Final = (_CACHE, b"no-store")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the gate asks: who a token stands for, and what a tool needs; `recheck_seconds` applies to open streams."""
+    """What the gates of a process share.
 
-    verify: Callable[[str], Awaitable[Principal]]
-    needed: Callable[[str], frozenset[Permission]]
+    `authenticate`, `still` and `nonce` are those of `access.Authenticator`, `charge` is the limiter's, `told` gives
+    its headers, `denied` is the audit trail's. `recheck_seconds` applies to open streams.
+    """
+
+    authenticate: Callable[[Credential], Awaitable[Principal]]
+    still: Callable[[str], Awaitable[Principal]]
+    nonce: Callable[[], str | None]
+    charge: Callable[[Principal, str, int], Standing]
+    told: Callable[[Standing], Headers]
+    denied: Callable[[Principal | None, str, str], None]
+    challenges: Challenges
+    places: Places
+    clock: Clock
     max_body: int
+    body_seconds: float
     recheck_seconds: float = 1.0
 
 
-class Gate:
-    """ASGI middleware around one transport; every request is authorised by the credential that it carries itself."""
+class Visit:
+    """One request: what is known of it so far, its body to be read again, and its answer on the way out.
 
-    def __init__(self, app: ASGIApp, policy: Policy) -> None:
+    The two callables hand their caller the server's own awaitables, so that no frame stands between them.
+    """
+
+    credential: Credential | None = None
+    principal: Principal | None = None
+    demand: Demand | None = None
+    standing: Standing | None = None
+    body: bytes | None = None
+
+    def __init__(self, policy: Policy, receive: Receive, send: Send, *, proves: bool) -> None:
+        self.proves = proves
+        self._policy = policy
+        self._receive = receive
+        self._send = send
+
+    def receive(self) -> Awaitable[Message]:
+        """The body once, then whatever the server says."""
+        body, self.body = self.body, None
+        return self._receive() if body is None else _whole(body)
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Adds what every answer carries: the standing, the next nonce, and that it is not to be stored."""
+        if message["type"] == "http.response.start":
+            added = [] if self.standing is None else self._policy.told(self.standing)
+            if self.proves and (nonce := self._policy.nonce()) is not None:
+                added.append((b"dpop-nonce", nonce.encode("ascii")))
+            headers = message.get("headers", ())
+            if _CACHE not in [name for name, _ in headers]:
+                added.append(_NO_STORE)
+            message["headers"] = [*headers, *added]
+        return self._send(message)
+
+
+class Gate:
+    """ASGI middleware around one path; every request is authorised by the credential that it carries itself.
+
+    `demands` says what a request needs; `strangers`, which requests pass without a credential.
+    """
+
+    def __init__(
+        self, app: ASGIApp, policy: Policy, demands: Demands, strangers: Callable[[Scope], bool] = lambda _: False
+    ) -> None:
         self._app = app
         self._policy = policy
+        self._demands = demands
+        self._strangers = strangers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 400, 401, 403 or 413, or let the request through as its principal."""
+        """Answer 400, 401, 403, 408, 413, 415, 429 or 503, or let the request through as its principal."""
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
+        policy, method = self._policy, scope["method"]
+        fields: dict[bytes, bytes] = dict(scope["headers"])
+        visit = Visit(policy, receive, send, proves=b"dpop" in fields)
         try:
-            token = _token(scope["headers"])
-            principal = await self._policy.verify(token)
-            if scope["method"] == "POST":
-                body = await _body(scope["headers"], receive, self._policy.max_body)
-                self._authorise(principal, _called(_message(body)))
-                receive = _Replay(body, receive)
-        except UnauthenticatedError:
-            await refusal(401, headers={"WWW-Authenticate": _INVALID})(scope, receive, send)
+            visit.credential = credential = presented(scope, fields)
+            if credential is not None:
+                visit.proves |= credential.scheme is Scheme.DPOP
+                visit.principal = principal = await policy.authenticate(credential)
+                if method not in _BODILESS:
+                    visit.body = await read(fields, receive, policy.max_body, policy.body_seconds)
+                visit.demand = demand = self._demands(method, visit.body or b"")
+                self._admit(visit, principal, demand)
+            elif not self._strangers(scope):
+                raise RefusedError(self._challenge())  # noqa: TRY301 - answered as every other refusal
+        except RefusedError as refused:
+            await refused.reply(scope, receive, visit.send)
         except CodingbrainError as error:
-            await failure(error)(scope, receive, send)
-        except _RefusedError as refused:
-            await refused.reply(scope, receive, send)
+            await self._refusal(visit, error)(scope, receive, visit.send)
         else:
-            await self._serve(_admitted(scope, principal), receive, _Answer(send), principal, token)
+            scope["headers"] = _onward(scope["headers"], fields)
+            await self._serve(visit, scope)
 
-    def _authorise(self, principal: Principal, tool: str | None) -> None:
-        needed: frozenset[Permission] = self._policy.needed(tool) if tool is not None else frozenset()
-        if not needed <= principal.scopes:
-            listed = " ".join(sorted(needed))
-            challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{listed}"'
-            message = f"This call needs a credential with: {listed}."
-            raise _RefusedError(
-                refusal(403, message, code="insufficient_scope", headers={"WWW-Authenticate": challenge})
-            )
+    def _admit(self, visit: Visit, principal: Principal, demand: Demand) -> None:
+        policy = self._policy
+        if demand.cost:
+            visit.standing = standing = policy.charge(principal, demand.item, demand.cost)
+            if standing.retry_after is not None:
+                raise limited(standing)
+        if not demand.scopes <= principal.scopes:
+            raise _lacking(principal, demand)
+        if demand.streams:
+            policy.places.take(principal)
 
-    async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer", principal: Principal, token: str) -> None:
-        """Run the transport as `principal`; for a stream the client is gone once its token is."""
-        caller, user = current.set(principal), auth_context_var.set(scope["user"])
+    async def _serve(self, visit: Visit, scope: Scope) -> None:
+        """Run the application as the principal; an answer that stays open ends with the credential.
+
+        The SDK finds the principal in the context of the message, other applications in the scope.
+        """
+        principal, credential, demand = visit.principal, visit.credential, visit.demand
+        if principal is None or credential is None or demand is None:
+            await self._app(scope, visit.receive, visit.send)
+            return
+        scope["user"] = user = bound(principal)
+        scope["principal"] = principal
+        tokens = current.set(principal), auth_context_var.set(user), charged.set(True)
         try:
-            if scope["method"] != "GET":
-                await self._app(scope, receive, answer.send)
-                return
-            stream = _Stream(receive)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch, token, stream)
-                await self._app(scope, stream.receive, answer.send)
-                tasks.cancel_scope.cancel()
-            await answer.end()
+            if demand.streams:
+                await self._stream(visit, scope, principal, credential)
+            else:
+                await self._app(scope, visit.receive, visit.send)
         finally:
-            auth_context_var.reset(user)
-            current.reset(caller)
+            current.reset(tokens[0])
+            auth_context_var.reset(tokens[1])
+            charged.reset(tokens[2])
 
-    async def _watch(self, token: str, stream: "_Stream") -> None:
-        while True:
-            await anyio.sleep(self._policy.recheck_seconds)
-            try:
-                await self._policy.verify(token)
-            except UnauthenticatedError:
-                stream.ended.set()
-                return
-            except CodingbrainError:
-                continue  # a store that does not answer says nothing about the token
+    async def _stream(self, visit: Visit, scope: Scope, principal: Principal, credential: Credential) -> None:
+        policy = self._policy
+        still = partial(policy.still, credential.token)
+        try:
+            watch = Watch(still, principal.expires_at, policy.clock, policy.recheck_seconds)
+            await watch.run(self._app, scope, visit.receive, visit.send)
+        finally:
+            policy.places.free(principal)
 
+    def _challenge(self) -> Response:
+        """For a request without a credential."""
+        self._policy.denied(None, AUTH, UnauthenticatedError.code)
+        reply = refusal(401)
+        reply.raw_headers.extend(self._policy.challenges.plain)
+        return reply
 
-class _RefusedError(Exception):
-    """The request is answered here."""
-
-    def __init__(self, reply: Response) -> None:
-        super().__init__(reply.status_code)
-        self.reply = reply
-
-
-class _Replay:
-    """`receive` for a body that has been read."""
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._pending: Message | None = {"type": "http.request", "body": body, "more_body": False}
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        message, self._pending = self._pending, None
-        return message or await self._receive()
-
-
-class _Stream:
-    """`receive` that reports a disconnect once the stream is to end, so that the transport cleans up as ever."""
-
-    def __init__(self, receive: Receive) -> None:
-        self.ended = anyio.Event()
-        self._receive = receive
-
-    async def receive(self) -> Message:
-        message: Message = {"type": "http.disconnect"}
-        async with anyio.create_task_group() as race:
-
-            async def listen() -> None:
-                nonlocal message
-                message = await self._receive()
-                race.cancel_scope.cancel()
-
-            race.start_soon(listen)
-            await self.ended.wait()
-            race.cancel_scope.cancel()
-        return message
+    def _refusal(self, visit: Visit, error: CodingbrainError) -> Response:
+        """A failure as an answer, with what would help; what was denied goes to the audit log."""
+        policy, reply = self._policy, failure(error)
+        match error:
+            case UnauthenticatedError():
+                reply.raw_headers.extend(policy.challenges.unauthenticated(error.code, error.message))
+            case InsufficientScopeError() if visit.demand:
+                reply.raw_headers.extend(policy.challenges.insufficient(visit.demand.scopes, error.message))
+            case RateLimitedError() if visit.standing is not None and visit.standing.retry_after is not None:
+                del reply.headers["Retry-After"]  # the standing says it too
+            case InsufficientScopeError() | ForbiddenError() | RateLimitedError():
+                pass
+            case _:
+                return reply
+        policy.denied(visit.principal, visit.demand.item if visit.demand else AUTH, error.code)
+        return reply
 
 
-class _Answer:
-    """`send` that gives the transport's bare refusals the body of all others, and can end a stream."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._open = False
-        self._replaced = False
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_bare(message):
-            self._replaced = True
-            await self._replace(message)
-        elif not self._replaced:
-            self._open = message["type"] == "http.response.start" or message.get("more_body", False)
-            await self._send(message)
-
-    async def end(self) -> None:
-        """Finish an answer that was cut off."""
-        if self._open:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _replace(self, message: Message) -> None:
-        reply = refusal(message["status"])
-        allow = [(name, value) for name, value in message.get("headers", ()) if name.lower() == b"allow"]
-        await self._send({**message, "headers": [*reply.raw_headers, *allow]})
-        await self._send({"type": "http.response.body", "body": reply.body, "more_body": False})
+def _lacking(principal: Principal, demand: Demand) -> CodingbrainError:
+    """Another credential would do, unless a role stands in the way."""
+    listed = " ".join(sorted(demand.scopes))
+    if principal.denied(demand.scopes):
+        return ForbiddenError(f"Your role does not allow this, whatever the credential: {listed}.")
+    return InsufficientScopeError(f"This needs a credential with: {listed}.", required=sorted(demand.scopes))
 
 
-def _is_bare(message: Message) -> bool:
-    if message["status"] < 400:  # noqa: PLR2004 - where errors begin
-        return False
-    kinds = [value for name, value in message.get("headers", ()) if name.lower() == b"content-type"]
-    return not any(kind.startswith(b"application/json") for kind in kinds)
+async def _whole(body: bytes) -> Message:
+    return {"type": "http.request", "body": body, "more_body": False}
 
 
-def _token(headers: Headers) -> str:
-    """The bearer token of the one `Authorization` header (RFC 6750, section 2.1)."""
-    values = [value for name, value in headers if name == b"authorization"]
-    if len(values) > 1:
-        raise _RefusedError(refusal(400, "Authorization may be sent once."))
-    if not values or not (found := _TOKEN.fullmatch(values[0].decode("latin-1").strip())):
-        raise _RefusedError(refusal(401, headers={"WWW-Authenticate": _CHALLENGE}))
-    return found[1]
+def _onward(headers: Headers, fields: dict[bytes, bytes]) -> Headers:
+    """The headers without what was meant for the gate only, and with routing headers as the SDK compares them.
 
-
-async def _body(headers: Headers, receive: Receive, cap: int) -> bytes:
-    """The body, if it says that it is JSON and keeps under the cap."""
-    fields = dict(headers)
-    if not fields.get(b"content-type", b"").lower().startswith(b"application/json"):
-        raise _RefusedError(refusal(415))
-    declared, read = fields.get(b"content-length", b""), bytearray()
-    if declared.isdigit() and int(declared[:20]) > cap:
-        raise _too_large(cap)
-    while (message := await receive())["type"] == "http.request":
-        read += message.get("body", b"")
-        if len(read) > cap:
-            raise _too_large(cap)
-        if not message.get("more_body", False):
-            return bytes(read)
-    raise _RefusedError(refusal(400, "The request ended before its body."))
-
-
-def _too_large(cap: int) -> _RefusedError:
-    return _RefusedError(refusal(413, f"A request body may have at most {cap} bytes."))
-
-
-def _message(body: bytes) -> JSONRPCMessage:
-    try:
-        return parse(body)
-    except MalformedError as error:
-        content = error.reply.model_dump(by_alias=True, exclude_unset=True)
-        raise _RefusedError(JSONResponse(content, 400)) from None
-
-
-def _called(message: JSONRPCMessage) -> str | None:
-    """The tool that a message names."""
-    match message:
-        case JSONRPCRequest(method="tools/call", params={"name": str(name)}):
-            return name
-        case _:
-            return None
-
-
-def _admitted(scope: Scope, principal: Principal) -> Scope:
-    """The scope as the SDK's transports want it: their own user, and routing headers without outer blanks."""
-    headers: Headers = scope["headers"]
-    if any(name in _TRIMMED and value != value.strip() for name, value in headers):
-        headers = [(name, value.strip() if name in _TRIMMED else value) for name, value in headers]
-    return {**scope, "headers": headers, "user": _user(principal)}
-
-
-@lru_cache(maxsize=256)
-def _user(principal: Principal) -> AuthenticatedUser:
-    """The SDK binds a session to this: org, user and client in one name. The secret itself goes no further."""
-    bound: dict[str, Any] = {
-        "token": "",
-        "client_id": f"{principal.client}|{principal.org}|{principal.user}",
-        "scopes": sorted(principal.scopes),
-        "subject": str(principal.user),
-        "expires_at": principal.expires_at // SECOND if principal.expires_at is not None else None,
-    }
-    return AuthenticatedUser(AccessToken(**bound))
+    That is, without outer blanks (RFC 9110, section 5.5).
+    """
+    if len(fields) != len(headers):
+        return [(name, value.strip() if name in _ROUTING else value) for name, value in headers if name not in _SECRET]
+    for name in _SECRET:
+        fields.pop(name, None)
+    for name in _ROUTING:
+        if (value := fields.get(name)) is not None:
+            fields[name] = value.strip()
+    return list(fields.items())

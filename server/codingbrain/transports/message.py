@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Final, cast
 
 from mcp_types import (
@@ -12,6 +13,7 @@ from mcp_types import (
     JSONRPCError,
     JSONRPCMessage,
     JSONRPCNotification,
+    JSONRPCRequest,
     RequestId,
     jsonrpc_message_adapter,
 )
@@ -20,6 +22,9 @@ from pydantic_core import from_json
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """What no answer can repeat."""
+
+_IDS: Final = frozenset({str, int})
+"""Types; `bool` is a number in Python only."""
 
 
 class MalformedError(Exception):
@@ -43,6 +48,40 @@ def parse(body: bytes) -> JSONRPCMessage:
     if isinstance(message, JSONRPCNotification) and "id" in from_json(body):
         raise MalformedError(INVALID_REQUEST, "Invalid request: an id is a string or an integer.")
     return message
+
+
+def peek(body: bytes) -> tuple[str, str | None]:
+    """The method of the message, if it has one, and the tool that it calls, if it calls one.
+
+    What is plainly one request is not built as a message: the transport behind does that again.
+
+    Raises:
+        MalformedError: as `parse` does.
+    """
+    try:
+        message: object = from_json(body)
+    except ValueError:
+        message = None
+    if type(message) is dict:
+        plain = cast("dict[str, object]", message)
+        method, params = plain.get("method"), plain.get("params")
+        is_request = plain.get("jsonrpc") == "2.0" and type(plain.get("id")) in _IDS
+        if is_request and type(method) is str and type(params) is dict:
+            return method, _tool(method, cast("dict[str, object]", params))
+    match parse(body):
+        case JSONRPCRequest(method=method, params=params):
+            return method, _tool(method, params or {})
+        case JSONRPCNotification(method=method):
+            return method, None
+        case _:
+            return "", None
+
+
+def _tool(method: str, params: Mapping[str, object]) -> str | None:
+    if method != "tools/call":
+        return None
+    name = params.get("name")
+    return name if isinstance(name, str) else None
 
 
 def _explained(body: bytes, fault: ValidationError) -> MalformedError:
