@@ -21,6 +21,7 @@ from codingbrain.domain.memory import (
     State,
 )
 from codingbrain.domain.query import MAX_LIMIT, MAX_QUERY, Criteria
+from codingbrain.identity.visibility import MAX_SESSION
 
 MOST_ITEMS: Final = 100
 
@@ -39,6 +40,8 @@ Ids = Annotated[list[UUID], Field(min_length=1, max_length=MOST_ITEMS)]
 Wait = Annotated[float, Field(ge=0, le=30)]
 When = Annotated[datetime, AfterValidator(_representable)]
 Cursor = Annotated[str, StringConstraints(max_length=1_024)]
+Wish = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Session = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SESSION, pattern=r"\S")]
 
 
 class Arguments(BaseModel):
@@ -116,6 +119,7 @@ class MemoryIn(Fields):
 
     text: Text
     tags: Tags | None = None
+    visibility: Wish | None = None
     source: SourceIn | None = None
     created_at: When | None = None
 
@@ -125,6 +129,7 @@ class MemoryIn(Fields):
         return Draft(
             text=self.text,
             category=self.category,
+            visibility=self.visibility or "user",
             artifact=self.artifact(),
             entities=unique(self.entities),
             tags=unique(self.tags),
@@ -144,6 +149,7 @@ class AddMemories(Arguments):
     text: Text | None = Field(None, description="One memory")
     category: Category | None = None
     tags: Tags | None = None
+    visibility: Wish | None = Field(None, description="user (default), org, team:NAME, project:NAME or session:ID")
     memories: Annotated[list[MemoryIn], Field(min_length=1, max_length=MOST_ITEMS)] | None = Field(
         None, description="Instead of text: several, or with more fields"
     )
@@ -156,14 +162,16 @@ class AddMemories(Arguments):
         if (self.text is None) == (self.memories is None):
             message = "give either text or memories"
             raise ValueError(message)
-        if self.memories is not None and (self.category or self.tags):
-            message = "category and tags go with text; inside memories give them per item"
+        if self.memories is not None and (self.category or self.tags or self.visibility):
+            message = "category, tags and visibility go with text; inside memories give them per item"
             raise ValueError(message)
         return self
 
     def drafts(self, client: str) -> list[Draft]:
         """The memories to store."""
-        items = self.memories or [MemoryIn(text=self.text or "", category=self.category, tags=self.tags)]
+        items = self.memories or [
+            MemoryIn(text=self.text or "", category=self.category, tags=self.tags, visibility=self.visibility)
+        ]
         return [item.draft(client) for item in items]
 
 
@@ -171,9 +179,10 @@ class Filters(Arguments):
     """Filters that search and list share."""
 
     categories: Annotated[list[Category], Field(max_length=12)] | None = None
-    tags: Tags | None = Field(None, description="Any of these")
+    tags: Tags | None = None
     created_from: When | None = None
     created_to: When | None = None
+    session: Session | None = None
 
     def criteria(self, states: list[State] | None = None) -> Criteria:
         """The filters as a value; only active memories unless said otherwise."""
@@ -183,12 +192,15 @@ class Filters(Arguments):
             states=frozenset(states or {State.ACTIVE}),
             created_from=micros(self.created_from),
             created_to=micros(self.created_to),
+            session=self.session,
         )
 
 
 class SearchMemory(Filters):
     """Arguments of `search_memory`."""
 
+    tags: Tags | None = Field(None, description="Any of these")
+    session: Session | None = Field(None, description="Also its notes")
     query: Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUERY, pattern=r"\S")]
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
     max_tokens: Annotated[int, Field(ge=50, le=100_000)] | None = Field(None, description="Token budget of the hits")
@@ -217,6 +229,7 @@ class UpdateMemory(Fields):
     text: Text | None = None
     add_tags: Tags | None = None
     remove_tags: Tags | None = None
+    visibility: Wish | None = None
     state: Literal[State.ACTIVE, State.PAUSED, State.ARCHIVED] | None = Field(
         None, description="active restores a deleted one"
     )
@@ -236,7 +249,7 @@ class UpdateMemory(Fields):
 
     @model_validator(mode="after")
     def _applies(self) -> Self:
-        for field in ("text", "pinned", "state"):
+        for field in ("text", "pinned", "state", "visibility"):
             if field in self.model_fields_set and getattr(self, field) is None:
                 message = f"{field} cannot be cleared"
                 raise ValueError(message)
@@ -261,6 +274,7 @@ class UpdateMemory(Fields):
             valid_to=micros(self.valid_to) if "valid_to" in given else UNSET,
             state=self.state if self.state is not None else UNSET,
             pinned=self.pinned if self.pinned is not None else UNSET,
+            visibility=self.visibility if self.visibility is not None else UNSET,
         )
 
 

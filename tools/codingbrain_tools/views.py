@@ -74,6 +74,7 @@ class HitView:
     category: str | None = None
     tags: tuple[str, ...] = ()
     source: SourceView | None = None
+    visibility: str = "user"
     pinned: bool = False
 
 
@@ -138,7 +139,7 @@ def memory_view(memory: Memory, indexing: dict[str, str] | None = None) -> Memor
         evidence=memory.evidence,
         source=_source(memory.source),
         code_refs=tuple(_code_ref(ref) for ref in memory.code),
-        visibility=memory.visibility,
+        visibility=_shared(memory),
         state=memory.state,
         pinned=memory.pinned,
         valid_from=_time(memory.valid_from),
@@ -196,8 +197,14 @@ def _hit(hit: Hit) -> HitView:
         category=memory.category,
         tags=memory.tags,
         source=_source(memory.source),
+        visibility=_shared(memory),
         pinned=memory.pinned,
     )
+
+
+def _shared(memory: Memory) -> str:
+    """In the words in which a caller says it."""
+    return f"{memory.visibility}:{memory.target}" if memory.target is not None else memory.visibility
 
 
 def _source(source: Source) -> SourceView | None:

@@ -6,15 +6,18 @@ from typing import Any
 from codingbrain.clock import Micros
 from codingbrain.domain.memory import MAX_TAGS, UNSET, Event, Memory, Patch, State
 from codingbrain.errors import InvalidArgumentError, LimitExceededError, NotFoundError
+from codingbrain.identity.principal import Principal
+from codingbrain.identity.visibility import reshared
 
 _PLAIN = ("text", "category", "artifact", "entities", "evidence", "code", "valid_from", "valid_to", "state", "pinned")
 
 
-def apply_patch(memory: Memory, patch: Patch, at: Micros, *, preserve_timestamps: bool) -> Memory:
+def apply_patch(memory: Memory, patch: Patch, by: Principal, at: Micros, *, preserve_timestamps: bool) -> Memory:
     """The memory's next version, or the memory itself if nothing would change.
 
     Raises:
         NotFoundError: the memory is deleted and the patch does not restore it.
+        ForbiddenError, AmbiguousTargetError: it cannot be shared as the patch says.
         InvalidArgumentError, LimitExceededError: the memory would break a rule that holds for new ones.
     """
     if memory.state is State.DELETED and patch.state in {UNSET, State.DELETED}:
@@ -22,6 +25,8 @@ def apply_patch(memory: Memory, patch: Patch, at: Micros, *, preserve_timestamps
         raise NotFoundError(message)
     tags = (set(memory.tags) | set(patch.add_tags)) - set(patch.remove_tags)
     changes: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(patch, name)) is not UNSET}
+    if patch.visibility is not UNSET:
+        changes["visibility"], changes["target"] = reshared(by, memory, patch.visibility)
     changed = replace(memory, tags=tuple(sorted(tags)), **changes)
     if changed == memory:
         return memory

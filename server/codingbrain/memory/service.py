@@ -22,6 +22,7 @@ from codingbrain.errors import (
     VersionConflictError,
 )
 from codingbrain.identity.principal import Principal
+from codingbrain.identity.visibility import check_edit
 from codingbrain.ids import Mint
 from codingbrain.memory.patch import apply_patch, event_of
 from codingbrain.record import idempotency
@@ -54,6 +55,8 @@ class Shelf:
     seal: Seal
     clock: Clock
     mint: Mint
+    denied: Callable[[Principal, str, str, str | None], None]
+    """Takes what failed into the audit log: who, what, the error's code, and the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,15 @@ class Change:
     patch: Patch
     version: int | None = None
     preserve_timestamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One item of a write, and what the audit log calls it if it fails."""
+
+    action: str
+    about: UUID | None
+    run: Callable[[Unit, Micros], Receipt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +110,26 @@ class MemoryService:
         Raises:
             IdempotencyConflictError, OverloadedError, StorageError: nothing was stored.
         """
-        return await self._write(repr(("add", drafts)), key, [self._adding(draft) for draft in drafts])
+        steps = [_Step("memory.created", None, self._adding(draft)) for draft in drafts]
+        return await self._write(repr(("add", drafts)), key, steps)
 
     async def update(self, changes: Sequence[Change], key: str | None = None) -> list[Receipt]:
         """Change memories, each in its own right."""
-        return await self._write(repr(("update", changes)), key, [self._changing(change) for change in changes])
+        steps = [_Step("memory.updated", change.id, self._changing(change)) for change in changes]
+        return await self._write(repr(("update", changes)), key, steps)
 
     async def delete(self, ids: Sequence[UUID], key: str | None = None) -> list[Receipt]:
         """Delete memories; they can be restored until they are purged."""
-        return await self._write(repr(("delete", ids)), key, [self._deleting(memory_id) for memory_id in ids])
+        steps = [_Step("memory.deleted", memory_id, self._deleting(memory_id)) for memory_id in ids]
+        return await self._write(repr(("delete", ids)), key, steps)
 
     async def phrase(self) -> tuple[int, str]:
-        """How many memories the caller has, and the words that confirm deleting them all."""
+        """How many memories only the caller sees, and the words that confirm deleting them all."""
         count = len(await self._record.read(lambda unit: Memories(unit).ids(_LIVE)))
         return count, _phrase(count)
 
     async def delete_all(self, confirm: str) -> int:
-        """Delete every memory that the caller has now, in batches, so that other writes get their turn; how many.
+        """Delete every memory that only the caller sees now, in batches, so that other writes get their turn; how many.
 
         Raises:
             InvalidArgumentError: `confirm` is not the phrase of this moment; nothing was deleted.
@@ -185,9 +200,7 @@ class MemoryService:
                 await progress.wait()
         return [_with_vector(receipt, state) for receipt in receipts]
 
-    async def _write(
-        self, request: str, key: str | None, items: Sequence[Callable[[Unit, Micros], Receipt]]
-    ) -> list[Receipt]:
+    async def _write(self, request: str, key: str | None, steps: Sequence[_Step]) -> list[Receipt]:
         """Run each item in a savepoint of one transaction, and remember the answer under the key."""
         digest = hashlib.sha256(request.encode(errors="replace")).digest()
         at = self._shelf.clock()
@@ -195,7 +208,7 @@ class MemoryService:
         def work(unit: Unit) -> tuple[list[Receipt], bool]:
             if key is not None and (answer := idempotency.recall(unit, key, digest)) is not None:
                 return _RECEIPTS.validate_python(answer), False
-            receipts = [self._attempt(unit, item, at) for item in items]
+            receipts = [self._attempt(unit, step.run, at) for step in steps]
             if key is not None:
                 idempotency.remember(unit, key, digest, _RECEIPTS.dump_python(receipts, mode="json"), at)
             return receipts, True
@@ -203,6 +216,7 @@ class MemoryService:
         self._admit()
         receipts, fresh = await self._record.write(work)
         if fresh:
+            self._report(steps, receipts)
             self._wake(sum(receipt.vector is Indexing.QUEUED for receipt in receipts))
         return [self._with_depth(receipt) for receipt in receipts]
 
@@ -221,8 +235,8 @@ class MemoryService:
 
         def add(unit: Unit, at: Micros) -> Receipt:
             memories = Memories(unit)
-            memory = memory_of_draft(draft, new_id, at)
-            twin = memories.twin(draft.text)
+            memory = memory_of_draft(draft, unit.principal, new_id, at)
+            twin = memories.twin(memory)
             if twin is not None and _adds_nothing(memory, twin):
                 return Receipt(
                     Outcome.DUPLICATE,
@@ -239,11 +253,12 @@ class MemoryService:
 
     def _changing(self, change: Change) -> Callable[[Unit, Micros], Receipt]:
         def update(unit: Unit, at: Micros) -> Receipt:
-            before = _existing(unit, change.id)
+            before = _editable(unit, change.id)
             if change.version is not None and change.version != before.version:
                 message = f"memory {change.id} is at version {before.version}, not {change.version}; read it again"
                 raise VersionConflictError(message, version=before.version)
-            after = apply_patch(before, change.patch, at, preserve_timestamps=change.preserve_timestamps)
+            preserve = change.preserve_timestamps
+            after = apply_patch(before, change.patch, unit.principal, at, preserve_timestamps=preserve)
             if after is before:
                 return Receipt(Outcome.UNCHANGED, before.id, before.version, durable=True, lexical=Indexing.INDEXED)
             event = event_of(before, after)
@@ -254,10 +269,10 @@ class MemoryService:
 
     def _deleting(self, memory_id: UUID) -> Callable[[Unit, Micros], Receipt]:
         def delete(unit: Unit, at: Micros) -> Receipt:
-            before = _existing(unit, memory_id)
+            before = _editable(unit, memory_id)
             if before.state is State.DELETED:
                 raise _unknown(memory_id)
-            after = apply_patch(before, Patch(state=State.DELETED), at, preserve_timestamps=True)
+            after = apply_patch(before, Patch(state=State.DELETED), unit.principal, at, preserve_timestamps=True)
             Memories(unit).replace(after, event_of(before, after), at)
             return self._stored(unit, Outcome.DELETED, after, at)
 
@@ -277,6 +292,13 @@ class MemoryService:
             lexical=Indexing.INDEXED,
             vector=vector,
         )
+
+    def _report(self, steps: Sequence[_Step], receipts: Sequence[Receipt]) -> None:
+        """What failed was rolled back, and its line in the audit log with it: it gets one afterwards."""
+        for step, receipt in zip(steps, receipts, strict=True):
+            if receipt.error is not None:
+                about = None if step.about is None else f"memory:{step.about}"
+                self._shelf.denied(self._principal, step.action, receipt.error.code, about)
 
     def _admit(self) -> None:
         if self._shelf.indexes.follows is not None:
@@ -304,10 +326,11 @@ def _within(memories: Sequence[Memory]) -> Sequence[Memory]:
     return memories[:count]
 
 
-def _existing(unit: Unit, memory_id: UUID) -> Memory:
+def _editable(unit: Unit, memory_id: UUID) -> Memory:
     memory = Memories(unit).get(memory_id)
     if memory is None:
         raise _unknown(memory_id)
+    check_edit(unit.principal, memory)
     return memory
 
 

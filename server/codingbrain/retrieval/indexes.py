@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from codingbrain.clock import Micros
 from codingbrain.domain.memory import Memory, State
 from codingbrain.domain.query import Lane
-from codingbrain.identity.principal import Principal
 from codingbrain.ports.lexical import ColocatedLexical, DropText, PutText, TextChange
 from codingbrain.record.outbox import enqueue
 from codingbrain.record.unit import Unit
@@ -22,15 +21,13 @@ class Indexes:
 
     def changed(self, unit: Unit, memory: Memory, at: Micros) -> None:
         """Take a memory's new version into account, within the transaction that stores it."""
-        change = text_change(memory, unit.principal)
-        self.lexical.enlist(unit.session.connection(), unit.principal.tenant, [change])
+        self.lexical.enlist(unit.session.connection(), unit.principal.tenant, [text_change(memory)])
         if self.follows is not None:
             enqueue(unit, Lane.VECTOR, memory.id, memory.version, at)
 
 
-def text_change(memory: Memory, principal: Principal) -> TextChange:
+def text_change(memory: Memory) -> TextChange:
     """What the lexical lane has to do for a memory's newest version."""
     if memory.state is State.DELETED:
         return DropText(memory.id, memory.version)
-    facets = facets_of(memory, principal.audience)
-    return PutText(memory.id, memory.version, facets, memory.text, keywords_of(memory))
+    return PutText(memory.id, memory.version, facets_of(memory), memory.text, keywords_of(memory))

@@ -1,7 +1,7 @@
 """The search pipeline behind every search tool: plan, fan out, fuse, check against the record, trim."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,8 +10,8 @@ from loguru import logger
 
 from codingbrain.clock import Clock
 from codingbrain.domain.query import Answer, Hit, Lane, LaneReport, Query, Ran
-from codingbrain.errors import CodingbrainError, DeadlineExceededError, InternalError, UnavailableError
-from codingbrain.identity.principal import Principal
+from codingbrain.errors import CodingbrainError, DeadlineExceededError, InternalError, UnavailableError, ungrouped
+from codingbrain.identity.principal import Principal, Tenant
 from codingbrain.ids import Mint
 from codingbrain.ports.filters import Filter
 from codingbrain.ports.lexical import ColocatedLexical, TextQuery
@@ -22,12 +22,15 @@ from codingbrain.record.unit import TenantRecord
 from codingbrain.retrieval.backlog import Backlog
 from codingbrain.retrieval.cursor import Seal
 from codingbrain.retrieval.encoder import ABSENT, LOADING, Absent, Encoder, Loading, Missing, Ready
-from codingbrain.retrieval.labels import filter_of
+from codingbrain.retrieval.labels import filters_of
 from codingbrain.retrieval.plan import Plan, plan
 from codingbrain.retrieval.ranking import Page, Ranking
 from codingbrain.retrieval.snippet import snippet
 from codingbrain.retrieval.tuning import Tuning
 from codingbrain.telemetry.metrics import Metrics
+
+Allowed = Mapping[Tenant, Filter]
+"""What a lane may return, by org."""
 
 _OVERHEAD_BYTES: Final = 240
 """What a hit takes besides its text."""
@@ -83,7 +86,7 @@ class Search:
         started = time.perf_counter()
         asked, offset = plan(query), self._offset(query)
         trace = _Trace()
-        await self._fan_out(asked, filter_of(query.criteria, self._principal), trace)
+        await self._fan_out(asked, filters_of(query.criteria, self._principal), trace)
         if Lane.LEXICAL not in trace.lists and Lane.VECTOR not in trace.lists:
             reasons = "; ".join(f"{lane}: {report.reason}" for lane, report in trace.reports.items())
             message = f"no lane of the search can answer now ({reasons}); try again in a moment"
@@ -105,7 +108,7 @@ class Search:
             return 0
         return int(self._pipeline.seal.open(self._principal, (query.text, query.criteria.key), query.cursor))
 
-    async def _fan_out(self, asked: Plan, allowed: Filter, trace: _Trace) -> None:
+    async def _fan_out(self, asked: Plan, allowed: Allowed, trace: _Trace) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._lane, Lane.LEXICAL, lambda: self._lexical(asked, allowed), trace)
             match self._pipeline.engines.encoder.state:
@@ -141,17 +144,25 @@ class Search:
         state = self._pipeline.engines.encoder.state
         return state.embedder.limits if lane is Lane.VECTOR and isinstance(state, Ready) else None
 
-    async def _lexical(self, asked: Plan, allowed: Filter) -> Sequence[Match]:
-        lexical = self._pipeline.engines.lexical.tenant(self._principal.tenant)
-        return await lexical.search(TextQuery(asked.text, allowed, self._pipeline.tuning.candidates, asked.phrases))
+    async def _lexical(self, asked: Plan, allowed: Allowed) -> Sequence[Match]:
+        engine, most = self._pipeline.engines.lexical, self._pipeline.tuning.candidates
 
-    async def _vector(self, asked: Plan, allowed: Filter) -> Sequence[Match]:
+        async def search(tenant: Tenant, own: Filter) -> Sequence[Match]:
+            return await engine.tenant(tenant).search(TextQuery(asked.text, own, most, asked.phrases))
+
+        return await _merged(search, allowed, most)
+
+    async def _vector(self, asked: Plan, allowed: Allowed) -> Sequence[Match]:
         state = self._pipeline.engines.encoder.state
         if not isinstance(state, Ready):
             raise UnavailableError(LOADING)
         vector = await state.embedder.query(asked.text)
-        index = self._pipeline.engines.vectors.tenant(self._principal.tenant, state.embedder.model)
-        return await index.search(VectorQuery(vector, allowed, self._pipeline.tuning.candidates))
+        engine, model, most = self._pipeline.engines.vectors, state.embedder.model, self._pipeline.tuning.candidates
+
+        async def search(tenant: Tenant, own: Filter) -> Sequence[Match]:
+            return await engine.tenant(tenant, model).search(VectorQuery(vector, own, most))
+
+        return await _merged(search, allowed, most)
 
     async def _rank(self, query: Query, offset: int, trace: _Trace) -> Page:
         started = time.perf_counter()
@@ -166,6 +177,24 @@ class Search:
             else LaneReport(Ran.SKIPPED, reason="its weight is 0")
         )
         return page
+
+
+async def _merged(
+    search: Callable[[Tenant, Filter], Awaitable[Sequence[Match]]], allowed: Allowed, most: int
+) -> Sequence[Match]:
+    """A lane's best over all orgs that it may read, searched at the same time."""
+    if len(allowed) == 1:
+        return await search(*next(iter(allowed.items())))
+    found: list[Match] = []
+
+    async def one(tenant: Tenant, own: Filter) -> None:
+        found.extend(await search(tenant, own))
+
+    with ungrouped():
+        async with anyio.create_task_group() as tasks:
+            for tenant, own in allowed.items():
+                tasks.start_soon(one, tenant, own)
+    return sorted(found, key=lambda match: (-match.score, match.id))[:most]
 
 
 def _within(hits: Sequence[Hit], max_tokens: int | None) -> Sequence[Hit]:

@@ -11,9 +11,11 @@ from typing import Final
 from uuid import UUID
 
 from codingbrain.clock import Micros
+from codingbrain.domain.memory import Visibility
 from codingbrain.domain.query import Hit, Lane, Query
+from codingbrain.identity.visibility import SPECIFICITY
 from codingbrain.ports.matches import Match
-from codingbrain.record.memories import Memories
+from codingbrain.record.memories import Memories, Stamp
 from codingbrain.record.outbox import pending
 from codingbrain.record.unit import Unit
 from codingbrain.retrieval.backlog import Backlog
@@ -48,11 +50,12 @@ class Ranking:
         memories, wanted = Memories(unit), offset + query.limit
         fused = fuse(lists, self.tuning.weights, self.tuning.method, self._unseen(unit, lists))
         near = head(fused, wanted, self.tuning.weights[Lane.RECENCY])
-        ranked = self._confirmed(memories, query, near)
-        if len(ranked) < wanted and len(near) < len(fused):
-            near, ranked = fused, self._confirmed(memories, query, fused)
+        stamps = memories.stamps(_ids(near), query.criteria)
+        if len(near) < len(fused) and (len(stamps) < wanted or _may_be_shadowed(stamps, query)):
+            near, stamps = fused, memories.stamps(_ids(fused), query.criteria)
+        ranked = self._ranked(near, _unshadowed(stamps))
         chosen = ranked[offset:wanted]
-        whole = memories.many([id_ for id_, _, _ in chosen])
+        whole = memories.many(_ids(chosen))
         total = sum(self.tuning.weights[lane] for lane in (*lists, Lane.RECENCY)) or 1.0
         hits = (
             Hit(whole[id_], score / total, snippet(whole[id_].text, query.text, SNIPPET), why)
@@ -60,12 +63,12 @@ class Ranking:
         )
         return Page(tuple(hits), len(ranked) + len(fused) - len(near))
 
-    def _confirmed(self, memories: Memories, query: Query, fused: Sequence[Fused]) -> list[Fused]:
+    def _ranked(self, fused: Sequence[Fused], changed: Mapping[UUID, Micros]) -> list[Fused]:
+        """Those that were confirmed, with when they were last changed."""
         weight = self.tuning.weights[Lane.RECENCY]
-        stamps = memories.stamps([id_ for id_, _, _ in fused], query.criteria)
         if weight > 0:
-            return freshen(fused, stamps, self.tuning.half_life, self.at, weight)
-        return [one for one in fused if one[0] in stamps]
+            return freshen(fused, changed, self.tuning.half_life, self.at, weight)
+        return [one for one in fused if one[0] in changed]
 
     def _unseen(self, unit: Unit, lists: Lists) -> AbstractSet[UUID]:
         """What the lexical lane found and the vector lane could not know yet."""
@@ -74,3 +77,21 @@ class Ranking:
         known = {match.id for match in lists.get(Lane.VECTOR, ())}
         missed = [match.id for match in lists.get(Lane.LEXICAL, ()) if match.id not in known]
         return frozenset(pending(unit, Lane.VECTOR, missed)) if missed else frozenset[UUID]()
+
+
+def _ids(fused: Sequence[Fused]) -> list[UUID]:
+    return [id_ for id_, _, _ in fused]
+
+
+def _may_be_shadowed(stamps: Mapping[UUID, Stamp], query: Query) -> bool:
+    """Whether any could have a copy with more specific visibility further down."""
+    most = Visibility.USER if query.criteria.session is None else Visibility.SESSION
+    return any(stamp.visibility is not most for stamp in stamps.values())
+
+
+def _unshadowed(stamps: Mapping[UUID, Stamp]) -> dict[UUID, Micros]:
+    """Without those whose text is there with more specific visibility."""
+    best: dict[bytes, int] = {}
+    for stamp in stamps.values():
+        best[stamp.digest] = max(SPECIFICITY[stamp.visibility], best.get(stamp.digest, SPECIFICITY[stamp.visibility]))
+    return {id_: one.updated_at for id_, one in stamps.items() if SPECIFICITY[one.visibility] == best[one.digest]}

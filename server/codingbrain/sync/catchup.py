@@ -42,14 +42,8 @@ class CatchUp:
             async for stale, extra in _drift(self._live(org), index.versions):
                 found = await self._record.read(lambda session, ids=stale, own=org: indexable(session, own, ids))
                 puts = [
-                    PutText(
-                        id_,
-                        one.memory.version,
-                        facets_of(one.memory, one.audience),
-                        one.memory.text,
-                        keywords_of(one.memory),
-                    )
-                    for id_, one in found.items()
+                    PutText(id_, memory.version, facets_of(memory), memory.text, keywords_of(memory))
+                    for id_, memory in found.items()
                 ]
                 gone = await self._gone(org, extra)
                 await index.apply([*puts, *(DropText(id_, version) for id_, version in gone)])
@@ -77,7 +71,7 @@ class CatchUp:
         """Of what an index has and the record had not, what it still has not: writes go on between the two readings."""
         ids = [id_ for id_, _ in extra]
         found = await self._record.read(lambda session: indexable(session, org, ids))
-        alive = {id_ for id_, one in found.items() if one.memory.state is not State.DELETED}
+        alive = {id_ for id_, memory in found.items() if memory.state is not State.DELETED}
         return [(id_, version) for id_, version in extra if id_ not in alive]
 
     def _live(self, org: UUID) -> Fetch:

@@ -22,7 +22,7 @@ from codingbrain.identity.operator import Operator
 from codingbrain.ports.embedder import Embedder
 from codingbrain.ports.vectors import DropVectors, PutVectors, Relabel, VectorChange, VectorEngine
 from codingbrain.record import outbox
-from codingbrain.record.hydrate import Indexable, indexable
+from codingbrain.record.hydrate import indexable
 from codingbrain.record.outbox import Entry
 from codingbrain.record.unit import OperatorRecord
 from codingbrain.retrieval.backlog import Backlog
@@ -110,9 +110,9 @@ class Indexer:
     async def _apply(self, org: UUID, ids: Sequence[UUID]) -> None:
         index = self._vectors.tenant(self._record.operator.tenant(org), self._embedder.model)
         found = await self._record.read(lambda session: indexable(session, org, ids))
-        live = {id_: one for id_, one in found.items() if one.memory.state is not State.DELETED}
+        live = {id_: memory for id_, memory in found.items() if memory.state is not State.DELETED}
         digests = await index.digests(list(live))
-        fresh = [one for id_, one in live.items() if digests.get(id_) != _digest(one.memory)]
+        fresh = [memory for id_, memory in live.items() if digests.get(id_) != _digest(memory)]
         changes: list[VectorChange] = [*_relabels(live, digests), *_drops(found)]
         changes += await _embedded(fresh, self._embedder)
         await index.apply(changes)
@@ -126,29 +126,28 @@ def _digest(memory: Memory) -> bytes:
     return hashlib.sha256(memory.text.encode(errors="replace")).digest()
 
 
-def _relabels(live: Mapping[UUID, Indexable], digests: Mapping[UUID, bytes]) -> list[VectorChange]:
+def _relabels(live: Mapping[UUID, Memory], digests: Mapping[UUID, bytes]) -> list[VectorChange]:
     return [
-        Relabel(id_, one.memory.version, facets_of(one.memory, one.audience))
-        for id_, one in live.items()
-        if digests.get(id_) == _digest(one.memory)
+        Relabel(id_, memory.version, facets_of(memory))
+        for id_, memory in live.items()
+        if digests.get(id_) == _digest(memory)
     ]
 
 
-def _drops(found: Mapping[UUID, Indexable]) -> list[VectorChange]:
-    return [DropVectors(id_, one.memory.version) for id_, one in found.items() if one.memory.state is State.DELETED]
+def _drops(found: Mapping[UUID, Memory]) -> list[VectorChange]:
+    return [DropVectors(id_, memory.version) for id_, memory in found.items() if memory.state is State.DELETED]
 
 
-async def _embedded(fresh: Sequence[Indexable], embedder: Embedder) -> list[VectorChange]:
+async def _embedded(fresh: Sequence[Memory], embedder: Embedder) -> list[VectorChange]:
     if not fresh:
         return []
-    texts = [one.memory.text for one in fresh]
+    texts = [memory.text for memory in fresh]
     pieces = await anyio.to_thread.run_sync(lambda: [embedder.split(text) for text in texts])
     vectors = await embedder.documents([piece for of_one in pieces for piece in of_one])
     changes: list[VectorChange] = []
     start = 0
-    for one, of_one in zip(fresh, pieces, strict=True):
+    for memory, of_one in zip(fresh, pieces, strict=True):
         own = vectors[start : start + len(of_one)]
         start += len(of_one)
-        facets = facets_of(one.memory, one.audience)
-        changes.append(PutVectors(one.memory.id, one.memory.version, facets, _digest(one.memory), own))
+        changes.append(PutVectors(memory.id, memory.version, facets_of(memory), _digest(memory), own))
     return changes
