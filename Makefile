@@ -11,10 +11,11 @@ PYTEST := $(BIN)/python -m pytest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 SLOW := -o faulthandler_timeout=1800
-FAST := -m "not soak and not engines" tests $(foreach part,house requirements smoke,--ignore=tests/$(part))
+PARALLEL := --numprocesses 2 --dist loadfile
+FAST := $(PARALLEL) -m "not soak and not engines" tests $(foreach part,house requirements smoke conformance security,--ignore=tests/$(part))
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test accept check lint types layers rules smoke inspect test-engines soak collections bench bench-quality coverage lock report clean
+.PHONY: help run install test accept check lint types layers rules smoke inspect conformance test-engines soak collections bench bench-quality coverage lock report clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -69,8 +70,11 @@ smoke: $(VENV)/.dev ## build the wheel, install it elsewhere from the lock, use 
 inspect: $(VENV)/.dev ## call the server with the MCP inspector (fetched once from npm)
 	$(PYTEST) $(SLOW) tests/smoke/test_inspector.py --junitxml=reports/inspect.xml
 
-test-engines: $(VENV)/.dev ## the contract suite on every engine
-	$(PYTEST) -m "not soak" tests/contract --junitxml=reports/engines.xml
+conformance: $(VENV)/.dev ## the official MCP conformance suite, through the gate (fetched once from npm)
+	$(PYTEST) $(SLOW) tests/conformance --junitxml=reports/conformance.xml
+
+test-engines: $(VENV)/.dev ## the contract suite on every engine, and every tool with every scope in every role
+	$(PYTEST) $(PARALLEL) -m "not soak" tests/contract tests/security --junitxml=reports/engines.xml
 
 soak: $(VENV)/.dev ## the tests that run for minutes
 	$(PYTEST) $(SLOW) -m soak tests --junitxml=reports/soak.xml
