@@ -1,43 +1,50 @@
-"""What the gate, the guard and a tool cost on top of the bare SDK: `whoami` against a low-level echo server.
+"""What the gate, a proof, the guard and a tool cost on top of the bare SDK, in processor time of the server.
 
-`python -m tests.bench.whoami [CALLS]` starts both servers on uvicorn, calls them by turns in the same wire mode, and
-compares the processor time that their processes used.
+Five servers are called by turns in the same wire mode: a low-level SDK server whose one tool answers its caller's own
+words; the same application behind the product's gate, with a bearer token, with a DPoP-bound one, and with rate limits
+as well; and the product's `whoami`. The clients are as light as can be, and their time does not count.
 """
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import uvicorn
+from joserfc.jwk import import_key
 from mcp.server.lowlevel import Server
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, TextContent, Tool
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from codingbrain.app import build, protocol
+from codingbrain.app import build, policy, protocol
+from codingbrain.host.web import bind
 from codingbrain.identity.scopes import EVERYTHING
-from codingbrain.runtime import open_runtime
+from codingbrain.limits.standing import Standing
+from codingbrain.runtime import Runtime, open_runtime
 from codingbrain.settings import load
 from codingbrain.telemetry.logs import open_logs
 from codingbrain.telemetry.metrics import Metrics
+from codingbrain.transports.demand import Demand, Messages
+from codingbrain.transports.gate import Gate, Policy
+from tests.bench.figure import Figure
 from tests.bench.wire import Address, Client
+from tests.proof import Prover
 
-CEILING = 1.6
-ROUNDS = 10
-WARM_UP = 200
-START = 60.0
+ROUNDS: Final = 10
+WARM_UP: Final = 300
+START: Final = 60.0
+RATES: Final = {f"rate_{whom}_burst": "1000000/second" for whom in ("org", "user", "tool")} | {
+    f"rate_{whom}": "10000000/minute" for whom in ("org", "user", "tool")
+}
 
 
-@asynccontextmanager
-async def bare() -> AsyncGenerator[tuple[ASGIApp, str | None]]:
+def echo() -> ASGIApp:
     """The SDK alone: one tool that answers its caller's own words."""
 
     async def list_tools(_: object, __: PaginatedRequestParams | None) -> ListToolsResult:
@@ -49,31 +56,85 @@ async def bare() -> AsyncGenerator[tuple[ASGIApp, str | None]]:
 
     schemas = {"whoami": {"type": "object"}}
     server = Server("echo", on_list_tools=list_tools, on_call_tool=call_tool, get_tool_input_schema=schemas.get)
-    yield server.streamable_http_app(), None
+    return server.streamable_http_app()
 
 
 @asynccontextmanager
-async def product() -> AsyncGenerator[tuple[ASGIApp, str | None]]:
+async def bare(_: str, __: str) -> AsyncGenerator[tuple[ASGIApp, str | None]]:
+    """Without anything of the product."""
+    yield echo(), None
+
+
+@asynccontextmanager
+async def product(origin: str, _: str) -> AsyncGenerator[tuple[ASGIApp, str | None]]:
     """The product with an empty record and no model, and a token that holds every scope."""
-    with tempfile.TemporaryDirectory() as folder, open_logs("INFO", "json"):
-        settings = load({"data_dir": Path(folder), "embedder_url": "none:"})
-        async with open_runtime(settings, Metrics()) as runtime:
-            token, _ = await runtime.tokens.issue("bench", EVERYTHING, None)
-            yield build(runtime, protocol(runtime)), token
+    async with _runtime(origin) as runtime:
+        token, _issued = await runtime.tokens.issue("bench", EVERYTHING, None)
+        yield build(runtime, protocol(runtime)), token
 
 
-SUBJECTS = {"bare": bare, "product": product}
+@asynccontextmanager
+async def bearer(origin: str, _: str) -> AsyncGenerator[tuple[ASGIApp, str | None]]:
+    """The SDK behind the gate."""
+    async with _runtime(origin) as runtime:
+        token, _issued = await runtime.tokens.issue("bench", EVERYTHING, None)
+        yield _gated(echo(), unlimited(runtime)), token
 
 
-async def serve(subject: Callable[[], Any]) -> None:
+@asynccontextmanager
+async def limited(origin: str, _: str) -> AsyncGenerator[tuple[ASGIApp, str | None]]:
+    """The same, with rate limits and the headers that tell about them."""
+    async with _runtime(origin) as runtime:
+        token, _issued = await runtime.tokens.issue("bench", EVERYTHING, None)
+        yield _gated(echo(), policy(runtime)), token
+
+
+@asynccontextmanager
+async def dpop(origin: str, jwk: str) -> AsyncGenerator[tuple[ASGIApp, str | None]]:
+    """The SDK behind the gate, with a token that is bound to a key."""
+    async with _runtime(origin) as runtime:
+        jkt = import_key(json.loads(jwk)).thumbprint()
+        token, _issued = await runtime.tokens.issue("bench", EVERYTHING, None, jkt=jkt)
+        yield _gated(echo(), unlimited(runtime)), token
+
+
+SUBJECTS: Final = {"bare": bare, "bearer": bearer, "dpop": dpop, "limited": limited, "product": product}
+
+
+def unlimited(runtime: Runtime) -> Policy:
+    """What the gates ask, but for rate limits."""
+    room = Standing("none", 1, 1, 1, 1.0)
+    return replace(policy(runtime), charge=lambda *_: room, told=lambda _: [])
+
+
+@asynccontextmanager
+async def _runtime(origin: str) -> AsyncGenerator[Runtime]:
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(open_logs("INFO", "json"))
+        settings = load({"data_dir": Path(folder), "embedder_url": "none:", **RATES})
+        yield await stack.enter_async_context(open_runtime(settings, Metrics(), origin=origin))
+
+
+def _gated(app: ASGIApp, asked: Policy) -> ASGIApp:
+    gate = Gate(app, asked, Messages("/mcp", {"whoami": Demand("whoami")}))
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        await (gate if scope["type"] == "http" else app)(scope, receive, send)
+
+    return either
+
+
+async def serve(subject: Callable[[str, str], Any], jwk: str) -> None:
     """Serve until standard input ends, after one line with the port and the token."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        async with subject() as (app, token):
+    with bind("127.0.0.1", 0) as bound:
+        port = bound.getsockname()[1]
+        async with subject(f"http://127.0.0.1:{port}", jwk) as (app, token):
             config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
             server = uvicorn.Server(config)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_with(server))
-                print(json.dumps([bound.getsockname()[1], token]), flush=True)
+                print(json.dumps([port, token]), flush=True)
                 await server.serve([bound])
                 tasks.cancel_scope.cancel()
 
@@ -94,21 +155,23 @@ class Running:
     address: Address
 
     def seconds(self) -> float:
-        """Processor time used so far, user and system, all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time used so far, user and system, of all threads that live."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text("ascii").split()[0]) for task in tasks) / 1e9
 
 
 @contextmanager
 def running(name: str) -> Iterator[Running]:
     """A subject in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.whoami", "--serve", name]
+    prover = Prover()
+    jwk = json.dumps(prover.key.as_dict(private=False))
+    command = [sys.executable, "-m", "tests.bench.calls", name, jwk]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
         try:
             port, token = json.loads(process.stdout.readline())
-            yield Running(process.pid, Address("127.0.0.1", port, token))
+            yield Running(process.pid, Address("127.0.0.1", port, token, prover if name == "dpop" else None))
         finally:
             process.stdin.close()
             try:
@@ -117,38 +180,36 @@ def running(name: str) -> Iterator[Running]:
                 process.kill()
 
 
-def measure(calls: int) -> dict[str, float]:
-    """Microseconds of processor time per call, by subject."""
+def measure(calls: int = 3_000) -> Iterator[Figure]:
+    """Microseconds of the server's processor time per call, beside the bare SDK's."""
     used = dict.fromkeys(SUBJECTS, 0.0)
-    with running("bare") as first, running("product") as second:
-        subjects = {"bare": first, "product": second}
+    with ExitStack() as stack:
+        subjects = {name: stack.enter_context(running(name)) for name in SUBJECTS}
         for subject in subjects.values():
             spend(subject, WARM_UP)
         for _ in range(ROUNDS):
             for name, subject in subjects.items():
                 used[name] += spend(subject, calls // ROUNDS)
-    return {name: seconds / (calls // ROUNDS * ROUNDS) * 1e6 for name, seconds in used.items()}
+    cost = {name: seconds / (calls // ROUNDS * ROUNDS) * 1e6 for name, seconds in used.items()}
+    names = {
+        "bearer": "gate, Bearer, CPU per call",
+        "dpop": "gate, DPoP, CPU per call",
+        "limited": "gate, Bearer, rate limits, CPU per call",
+        "product": "whoami, CPU per call",
+    }
+    for name, shown in names.items():
+        yield Figure(shown, cost[name], "us", cost["bare"], "the bare SDK's echo")
 
 
 def spend(subject: Running, calls: int) -> float:
     """Processor seconds that a subject uses for so many calls."""
     with Client(subject.address) as client:
+        client.call("whoami", {})
         before = subject.seconds()
         for _ in range(calls):
             client.call("whoami", {})
         return subject.seconds() - before
 
 
-def main(arguments: list[str]) -> int:
-    """Serve a subject, or measure both; 1 if the ceiling is passed."""
-    if arguments[:1] == ["--serve"]:
-        anyio.run(serve, SUBJECTS[arguments[1]], backend_options={"use_uvloop": True})
-        return 0
-    cost = measure(int(arguments[0]) if arguments else 3000)
-    ratio = cost["product"] / cost["bare"]
-    print(f"bare {cost['bare']:.0f} us, product {cost['product']:.0f} us, ratio {ratio:.2f} (at most {CEILING})")
-    return int(ratio > CEILING)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    anyio.run(serve, SUBJECTS[sys.argv[1]], sys.argv[2], backend_options={"use_uvloop": True})

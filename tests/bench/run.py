@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.bench import footprint, searches, startup, writes
+from tests.bench import calls, footprint, searches, startup, writes
 from tests.bench.figure import Figure, accept, report, table, typical, worse
 from tests.bench.server import serving
 from tests.bench.texts import corpus
 
-_PARTS: Final = ("start", "writes", "bulk", "search", "footprint")
+_PARTS: Final = ("start", "calls", "writes", "bulk", "search", "footprint")
 _FACTOR: Final = 2.0
 
 
@@ -57,6 +57,8 @@ def _measure(folder: Path, asked: argparse.Namespace) -> Iterator[Figure]:
     parts = asked.part or _PARTS
     if "start" in parts:
         yield from startup.measure(asked.starts)
+    if "calls" in parts:
+        yield from calls.measure()
     if "writes" in parts:
         alone, crowd, _ = searches.references(folder)
         yield from writes.single(folder, corpus(4_000).texts, alone, crowd)

@@ -31,7 +31,7 @@ async def seed(data: Path, made: Corpus) -> None:
     known = dict(zip(made.texts, made.vectors, strict=True))
     started = clock()
     async with open_runtime(settings, Metrics(), lambda: Recalled(model(), known)) as runtime:
-        workspace = runtime.workspace(runtime.local())
+        workspace = runtime.workspace(runtime.owner)
         last = await _write(workspace, made.texts)
         print(f"wrote {len(made.texts)} memories in {clock() - started:.0f} s", file=sys.stderr)
         await _indexed(workspace, last)

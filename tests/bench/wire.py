@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tests.proof import Prover
+
 VERSION = "2026-07-28"
 
 META = {
@@ -25,11 +27,12 @@ class CallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens, and the credential it wants."""
+    """Where a server listens, and the credential it wants; with a prover, the token is bound to its key."""
 
     host: str
     port: int
     token: str | None = None
+    prover: Prover | None = None
 
 
 class Client:
@@ -41,6 +44,7 @@ class Client:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stream = self._socket.makefile("rb")
         self._id = 0
+        self._nonce: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -68,15 +72,21 @@ class Client:
         """
         self._id += 1
         message = {"jsonrpc": "2.0", "id": self._id, "method": method, "params": {**params, "_meta": META}}
-        self._socket.sendall(self._head(method, name, body := json.dumps(message).encode()) + body)
+        body = json.dumps(message).encode()
+        self._socket.sendall(self._head(method, name, body) + body)
         status, answer = self._receive()
+        if status == 401 and self._address.prover and self._id == 1:
+            self._socket.sendall(self._head(method, name, body) + body)  # with the nonce that the refusal brought
+            status, answer = self._receive()
         if status != 200 or "error" in answer:
             raise CallError(f"{status}: {answer.get('error', answer)}")
         return answer["result"]
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a plain GET."""
-        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n{self._credential}\r\n".encode())
+        self._socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n{self._credential('GET', path)}\r\n".encode()
+        )
         status, _, body = self._read()
         return status, body.decode()
 
@@ -84,14 +94,17 @@ class Client:
     def _host(self) -> str:
         return f"{self._address.host}:{self._address.port}"
 
-    @property
-    def _credential(self) -> str:
-        return f"Authorization: Bearer {self._address.token}\r\n" if self._address.token else ""
+    def _credential(self, method: str, path: str) -> str:
+        token, prover = self._address.token, self._address.prover
+        if token is None or prover is None:
+            return f"Authorization: Bearer {token}\r\n" if token else ""
+        proof = prover.proof(method, f"http://{self._host}{path}", token, self._nonce)
+        return f"Authorization: DPoP {token}\r\nDPoP: {proof}\r\n"
 
     def _head(self, method: str, name: str | None, body: bytes) -> bytes:
         named = f"Mcp-Name: {name}\r\n" if name else ""
         return (
-            f"POST /mcp HTTP/1.1\r\nHost: {self._host}\r\n{self._credential}"
+            f"POST /mcp HTTP/1.1\r\nHost: {self._host}\r\n{self._credential('POST', '/mcp')}"
             f"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
             f"MCP-Protocol-Version: {VERSION}\r\nMcp-Method: {method}\r\n{named}Content-Length: {len(body)}\r\n\r\n"
         ).encode()
@@ -107,6 +120,7 @@ class Client:
         status = int(self._line().split(b" ", 2)[1])
         fields = dict(self._fields())
         kind = fields.get("content-type", "")
+        self._nonce = fields.get("dpop-nonce", self._nonce)
         if fields.get("transfer-encoding") == "chunked":
             return status, kind, b"".join(self._chunks())
         return status, kind, self._stream.read(int(fields.get("content-length", "0")))

@@ -14,7 +14,7 @@ from codingbrain.identity.principal import Tenant
 from codingbrain.ports.lexical import Lexical, TextChange, TextQuery
 from codingbrain.ports.matches import Match
 from codingbrain.record.unit import OperatorRecord
-from codingbrain.retrieval.labels import filter_of
+from codingbrain.retrieval.labels import filters_of
 from codingbrain.runtime import Runtime, open_runtime
 from codingbrain.settings import load
 from codingbrain.sync.catchup import OPERATOR, CatchUp
@@ -67,7 +67,7 @@ async def test_a_write_between_the_two_readings_is_not_taken_for_rubbish(data_di
     """The index has it, the record's page that was read before has not: it must stay found."""
     with anyio.fail_after(30):
         async with open_runtime(load({"data_dir": data_dir, "embedder_url": "none:"}), Metrics()) as runtime:
-            principal = runtime.local()
+            principal = runtime.owner
             memories = runtime.workspace(principal).memories
             for number in range(before):
                 await memories.add([Draft(f"early {number}")])
@@ -75,5 +75,5 @@ async def test_a_write_between_the_two_readings_is_not_taken_for_rubbish(data_di
             mended = await mending.lexical(BusyEngine(runtime, lambda: memories.add([Draft("written meanwhile")])))
             assert mended == 0
             index = runtime.pipeline.engines.lexical.tenant(principal.tenant)
-            query = TextQuery("meanwhile", filter_of(Criteria(), principal), 5)
+            query = TextQuery("meanwhile", filters_of(Criteria(), principal)[principal.tenant], 5)
             assert len(await index.search(query)) == 1

@@ -13,7 +13,7 @@ from codingbrain.errors import CodingbrainError
 from codingbrain.settings import Settings
 from codingbrain.toolkit.catalogue import Catalogue
 from codingbrain.toolkit.mcp import PROTOCOL_ERRORS, described
-from codingbrain.toolkit.replies import STATUS
+from codingbrain.toolkit.replies import status_of
 from codingbrain_tools import INSTRUCTIONS, TOOLS
 
 HERE = Path(__file__).parent
@@ -35,7 +35,7 @@ def failures() -> dict[str, Any]:
     table: dict[str, Any] = {}
     for kind in _kinds(CodingbrainError):
         rpc = next((code for failure, code in PROTOCOL_ERRORS.items() if issubclass(kind, failure)), "isError")
-        http = 503 if kind.retryable else next(STATUS[up] for up in kind.__mro__ if up in STATUS)
+        http = status_of(kind)
         row = {"retryable": kind.retryable, "http": http, "mcp": rpc}
         assert table.setdefault(kind.code, row) == row, f"{kind.__name__} answers its code in another way"
     return table

@@ -1,7 +1,7 @@
 """What a dependency lock promises: every entry hashed, no address, nothing missing."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
@@ -62,3 +62,12 @@ def differing(part: Iterable[Pin], whole: Iterable[Pin]) -> Iterator[str]:
     yield from (
         f"{pin.name}=={pin.version}: not so in both locks" for pin in part if (pin.name, pin.version) not in there
     )
+
+
+def unsealed(packages: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    """Entries of an npm lock that any file would satisfy, or that name the address they came from."""
+    for name, entry in packages.items():
+        if name and not entry.get("integrity"):
+            yield f"{name}: no hash"
+        if "resolved" in entry:
+            yield f"{name}: an address; lock with `npm install --omit-lockfile-registry-resolved`"

@@ -1,13 +1,15 @@
 """The dependency locks are complete, hashed, and agree with each other and with `pyproject.toml`."""
 
+import json
 import tomllib
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
 from tests.faults import none
-from tests.house.locks import Pin, differing, missing, pins, unhashed
-from tests.house.sources import ROOT
+from tests.house.locks import Pin, differing, missing, pins, unhashed, unsealed
+from tests.house.sources import ROOT, tracked
 
 RUNTIME = "requirements.lock"
 BUILD = "requirements-build.lock"
@@ -50,6 +52,11 @@ def test_a_build_needs_only_what_is_locked_for_it() -> None:
     assert project["dependency-groups"]["build"] == project["build-system"]["requires"]
 
 
+@pytest.mark.parametrize("path", [path for path in tracked() if path.name == "package-lock.json"], ids=str)
+def test_npm_packages_are_hashed_and_have_no_address(path: PurePosixPath) -> None:
+    none(unsealed(json.loads((ROOT / path).read_text("utf-8"))["packages"]))
+
+
 HASH = f"    --hash=sha256:{'0' * 64}"
 
 
@@ -71,3 +78,4 @@ def test_faults_of_locks_are_found() -> None:
     assert list(unhashed([Pin("mcp", "2.3.0", "", 0)]))
     assert list(missing(["mcp>=2.3", "loguru"], [old]))
     assert list(differing([old], [Pin("mcp", "2.3.0", "", 1)]))
+    assert len(list(unsealed({"": {}, "node_modules/a": {"resolved": "https://example.org/a.tgz"}}))) == 2

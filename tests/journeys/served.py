@@ -1,9 +1,9 @@
 """A served instance in this process: the real runtime and application behind uvicorn on a loopback port."""
 
-import socket
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 from uuid import UUID
@@ -16,9 +16,12 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from starlette.types import ASGIApp
 
 from codingbrain.app import build, protocol
 from codingbrain.clock import Micros
+from codingbrain.host.heads import Heads
+from codingbrain.host.web import bind
 from codingbrain.identity.scopes import EVERYTHING, Scope
 from codingbrain.retrieval.encoder import Loader
 from codingbrain.runtime import Runtime, open_runtime
@@ -48,12 +51,19 @@ class Served:
     origin: str
     runtime: Runtime
     portal: BlockingPortal
+    app: ASGIApp
 
     def token(
-        self, scopes: Iterable[Scope] = EVERYTHING, *, client: str = "test", lifetime: Micros | None = None
+        self,
+        scopes: Iterable[Scope] = EVERYTHING,
+        *,
+        client: str = "test",
+        lifetime: Micros | None = None,
+        jkt: str | None = None,
     ) -> tuple[str, UUID]:
         """A new token and its id."""
-        text, issued = self.portal.call(self.runtime.tokens.issue, client, scopes, lifetime)
+        issue = partial(self.runtime.tokens.issue, client, scopes, lifetime, jkt=jkt)
+        text, issued = self.portal.call(issue)
         return text, issued.id
 
     def revoke(self, token: UUID) -> None:
@@ -97,27 +107,40 @@ class Serving(Protocol):
         ...
 
 
+def product(runtime: Runtime) -> ASGIApp:
+    """The application that users get."""
+    return build(runtime, protocol(runtime))
+
+
 @contextmanager
-def serve(data: Path, loader: Loader | None = None, **overrides: object) -> Iterator[Served]:
+def serve(
+    data: Path,
+    loader: Loader | None = None,
+    application: Callable[[Runtime], ASGIApp] = product,
+    **overrides: object,
+) -> Iterator[Served]:
     """Serve until the block ends; unless told otherwise without an embedding model, which takes a second to load."""
     defaults = {"embedder_url": "none:", "max_body_bytes": MAX_BODY, "max_sessions": MAX_SESSIONS}
     settings = load({"data_dir": data, **defaults, **overrides})
 
-    async def run(*, task_status: TaskStatus[tuple[str, Runtime, uvicorn.Server]]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as bound:
-            async with open_runtime(settings, Metrics("test"), loader) as runtime:
-                app = build(runtime, protocol(runtime))
+    async def run(*, task_status: TaskStatus[tuple[Served, uvicorn.Server]]) -> None:
+        with bind("127.0.0.1", 0) as bound:
+            origin = f"http://127.0.0.1:{bound.getsockname()[1]}"
+            async with open_runtime(settings, Metrics("test"), loader, settings.public_url or origin) as runtime:
+                app = application(runtime)
                 server = uvicorn.Server(
-                    uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
+                    uvicorn.Config(
+                        app, http=Heads, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+                    )
                 )
                 # Connections wait in the backlog until the server accepts them, so nobody has to wait for it.
-                task_status.started((f"http://127.0.0.1:{bound.getsockname()[1]}", runtime, server))
+                task_status.started((Served(origin, runtime, portal, app), server))
                 await server.serve([bound])
 
     with start_blocking_portal() as portal:
-        ended, (origin, runtime, server) = portal.start_task(run)
+        ended, (served, server) = portal.start_task(run)
         try:
-            yield Served(origin, runtime, portal)
+            yield served
         finally:
             server.should_exit = True
             ended.result(WAIT)

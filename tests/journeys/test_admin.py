@@ -1,9 +1,11 @@
 """Health, metrics, and what is not there."""
 
 import re
+from typing import Any
 
 import pytest
 
+from codingbrain.identity.scopes import EVERYTHING, Scope
 from tests.journeys.served import Served, modern
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +26,47 @@ async def test_readiness_is_told_in_words(http_client: Served) -> None:
     assert told["checks"]["record"] == "ok"
     assert set(told) == {"status", "checks", "checked_at"}
     assert all(re.fullmatch("[a-z]+", word) for word in told["checks"].values())
+
+
+@pytest.mark.proves("ID-10")
+async def test_strangers_learn_a_word_per_dependency_and_readers_of_statistics_more(http_client: Served) -> None:
+    reader, _ = http_client.token({Scope.STATS_READ})
+    other, _ = http_client.token(EVERYTHING - {Scope.STATS_READ})
+    revoked, id_ = http_client.token({Scope.STATS_READ})
+    http_client.revoke(id_)
+    async with http_client.http() as http:
+
+        async def ask(token: str | None) -> dict[str, Any]:
+            credential = {"Authorization": f"Bearer {token}"} if token else {}
+            answer = await http.get("/health/deps", headers=credential)
+            assert answer.status_code == 200
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.json()["status"] in {"ok", "degraded"}
+            return answer.json()["dependencies"]
+
+        for token in (None, other):
+            told = await ask(token)
+            assert set(told) == {"record", "lexical", "vectors", "embedder"}
+            assert all(set(each) == {"status"} for each in told.values())
+        told = await ask(reader)
+        assert told["record"]["latency_ms"] > 0
+        assert all(set(each) == {"status", "latency_ms", "checked_at"} for each in told.values())
+        answer = await http.get("/health/deps", headers={"Authorization": f"Bearer {revoked}"})
+        assert answer.status_code == 401
+
+
+@pytest.mark.proves("ID-10")
+async def test_metrics_are_shown_on_this_machine_and_to_readers_of_statistics(http_client: Served) -> None:
+    reader, _ = http_client.token({Scope.STATS_READ})
+    other, _ = http_client.token(EVERYTHING - {Scope.STATS_READ})
+    far = {"X-Forwarded-For": "192.0.2.1"}
+    async with http_client.http() as http:
+        assert (await http.get("/metrics")).status_code == 200
+        unknown = await http.get("/metrics", headers=far)
+        assert (unknown.status_code, "www-authenticate" in unknown.headers) == (401, True)
+        for token, status in ((reader, 200), (other, 403)):
+            credential = {"Authorization": f"Bearer {token}"}
+            assert (await http.get("/metrics", headers=far | credential)).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -54,7 +97,7 @@ async def test_metrics_come_in_the_format_that_is_asked_for(
 async def test_metrics_name_no_org_and_no_user(http_client: Served) -> None:
     async with http_client.http() as http:
         text = (await http.get("/metrics")).text
-    owner = http_client.runtime.local()
+    owner = http_client.runtime.owner
     assert str(owner.org) not in text
     assert str(owner.user) not in text
     assert not re.search(r'[{,](org|user|client|principal)="', text)

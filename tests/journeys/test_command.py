@@ -29,7 +29,7 @@ async def test_it_says_what_it_is_and_can(command: Program) -> None:
 async def test_a_token_is_issued_listed_and_revoked(command: Program) -> None:
     issued = await command.run("token", "issue", "--client", "laptop", "--scope", "memories:read", "--expires", "2w")
     assert issued.returncode == 0, issued.stderr
-    assert issued.stdout.startswith("cbr_")
+    assert issued.stdout.count(".") == 2
     assert len(issued.stdout.split()) == 1
     (listed,) = json.loads((await command.run("token", "list", "--json")).stdout)
     assert (listed["client"], listed["scopes"], listed["revoked_at"]) == ("laptop", ["memories:read"], None)

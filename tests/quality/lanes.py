@@ -14,7 +14,7 @@ from codingbrain.ports.lexical import TextQuery
 from codingbrain.ports.matches import Match
 from codingbrain.ports.vectors import VectorQuery
 from codingbrain.retrieval.encoder import Ready
-from codingbrain.retrieval.labels import filter_of
+from codingbrain.retrieval.labels import filters_of
 from codingbrain.runtime import Runtime, open_runtime
 from codingbrain.settings import load
 from codingbrain.telemetry.metrics import Metrics
@@ -47,7 +47,7 @@ async def found(collection: Collection, questions: Sequence[Question], depth: in
 
 
 async def _store(runtime: Runtime, collection: Collection) -> dict[UUID, str]:
-    memories = runtime.workspace(runtime.local()).memories
+    memories = runtime.workspace(runtime.owner).memories
     owners: dict[UUID, str] = {}
     for start in range(0, len(collection.texts), _BATCH):
         batch = collection.texts[start : start + _BATCH]
@@ -59,8 +59,8 @@ async def _store(runtime: Runtime, collection: Collection) -> dict[UUID, str]:
 
 
 async def _ask(runtime: Runtime, question: Question, owners: dict[UUID, str], depth: int) -> Found:
-    engines, principal = runtime.pipeline.engines, runtime.local()
-    allowed = filter_of(Criteria(), principal)
+    engines, principal = runtime.pipeline.engines, runtime.owner
+    allowed = filters_of(Criteria(), principal)[principal.tenant]
     lexical = await engines.lexical.tenant(principal.tenant).search(TextQuery(question.text, allowed, depth))
     state = engines.encoder.state
     assert isinstance(state, Ready)

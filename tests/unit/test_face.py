@@ -10,6 +10,7 @@ from mcp import Client, MCPError
 from codingbrain.app import catalogue, protocol
 from codingbrain.identity.principal import Principal, current
 from codingbrain.identity.scopes import EVERYTHING, Scope
+from codingbrain.limits.standing import Standing
 from codingbrain.runtime import Runtime
 from codingbrain.settings import load
 from codingbrain.telemetry.metrics import Metrics
@@ -17,6 +18,7 @@ from codingbrain.toolkit.mcp import UNAUTHENTICATED, described
 from codingbrain.toolkit.tool import Hints
 
 CALLER = Principal(UUID(int=1), UUID(int=2), "someone", "test", EVERYTHING)
+ROOM = Standing("user-burst", 1, 100, 99, 1.0)
 READER = Principal(UUID(int=1), UUID(int=2), "someone", "test", frozenset({Scope.MEMORIES_READ}))
 
 
@@ -26,6 +28,8 @@ def runtime(**settings: Any) -> Runtime:  # noqa: ANN401 - whatever the settings
         metrics=Metrics(),
         version="1.2.3",
         workspace=lambda principal: SimpleNamespace(principal=principal),
+        limiter=SimpleNamespace(charge=lambda *_: ROOM),
+        trail=SimpleNamespace(denied=lambda *_: None),
     )
     return cast("Runtime", parts)
 

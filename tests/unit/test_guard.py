@@ -21,11 +21,13 @@ from codingbrain.errors import (
     LimitExceededError,
     NotFoundError,
     OverloadedError,
+    RateLimitedError,
     UnauthenticatedError,
     UnknownToolError,
 )
 from codingbrain.identity.principal import Principal
 from codingbrain.identity.scopes import EVERYTHING, Scope
+from codingbrain.limits.standing import Standing, charged
 from codingbrain.runtime import Workspace
 from codingbrain.telemetry import context
 from codingbrain.telemetry.logs import open_logs
@@ -33,9 +35,10 @@ from codingbrain.telemetry.metrics import Metrics
 from codingbrain.toolkit.catalogue import Catalogue, parse_toolsets
 from codingbrain.toolkit.faults import MAX_DEPTH, MAX_VALUES
 from codingbrain.toolkit.guard import SLOW_SECONDS, Guard
-from codingbrain.toolkit.tool import READS, AnyTool, Tool, Toolset
+from codingbrain.toolkit.tool import READS, AnyTool, Cost, Tool, Toolset
 
 CALLER = Principal(UUID(int=1), UUID(int=2), "someone", "test", EVERYTHING)
+PLENTY = Standing("user-burst", 1, 10, 9, 1.0)
 
 
 class Said(BaseModel):
@@ -85,6 +88,7 @@ def workspace(principal: Principal) -> Workspace:
 
 
 def guard(*tools: AnyTool, **other: Any) -> Guard:  # noqa: ANN401 - whatever the guard takes
+    other = {"charge": lambda *_: PLENTY, "denied": lambda *_: None, **other}
     return Guard(Catalogue(tools or (tool(),)), workspace, other.pop("metrics", Metrics()), **other)
 
 
@@ -318,3 +322,43 @@ def test_wrong_declarations_stop_the_start() -> None:
 )
 def test_toolsets_are_read_from_words(text: str, expected: set[Toolset]) -> None:
     assert parse_toolsets(text) == expected
+
+
+@pytest.mark.anyio
+async def test_a_call_is_charged_once_and_refused_before_it_runs() -> None:
+    asked: list[tuple[Principal, str, int]] = []
+
+    def charge(*about: Any) -> Standing:  # noqa: ANN401 - what the limiter takes
+        asked.append(about)
+        return replace(PLENTY, remaining=0, retry_after=0.25)
+
+    async def never(_: object, __: Said) -> Answer:
+        raise AssertionError
+
+    guarded = guard(tool(never, cost=Cost.HEAVY), charge=charge)
+    error = await fails(guarded)
+    assert isinstance(error, RateLimitedError)
+    assert error.retryable
+    assert error.details == {"retry_after": 0.25, "policy": "user-burst", "limit": 10, "window": 1}
+    assert asked == [(CALLER, "echo", 20)]
+    token = charged.set(True)
+    try:
+        assert await guard(charge=charge).call("echo", {}, CALLER) == {"text": "someone said hello"}
+    finally:
+        charged.reset(token)
+    assert len(asked) == 1
+
+
+@pytest.mark.anyio
+async def test_the_audit_log_hears_of_refusals_and_of_nothing_else() -> None:
+    heard: list[tuple[Principal | None, str, str]] = []
+    told = {"denied": lambda *entry: heard.append(entry)}
+    poor = replace(CALLER, token_scopes=frozenset[Scope]())
+    with pytest.raises(UnauthenticatedError):
+        await guard(**told).call("echo", {}, None)
+    with pytest.raises(CodingbrainError):
+        await guard(**told).call("echo", {}, poor)
+    await fails(guard(**told), name="unknown")
+    await fails(guard(**told), {"text": 1})
+    await guard(**told).call("echo", {"text": "hi"}, CALLER)
+    assert heard == [(None, "auth", "unauthenticated"), (poor, "echo", "insufficient_scope")]
