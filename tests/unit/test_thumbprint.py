@@ -33,9 +33,10 @@ def test_a_public_key_has_one_name_in_both_forms(key: ECKey | OKPKey | RSAKey) -
     assert thumbprint(f"\n  {jwk}") == thumbprint(key.as_pem(private=False).decode()) == key.thumbprint()
 
 
-def test_a_key_that_is_written_in_another_way_has_the_same_name() -> None:
+def test_a_key_that_is_written_in_another_way_has_no_second_name() -> None:
     key = KEYS[2].as_dict(private=False)
-    assert thumbprint(json.dumps({**key, "e": "AAEAAQ"})) == KEYS[2].thumbprint()
+    with pytest.raises(InvalidArgumentError):
+        thumbprint(json.dumps({**key, "e": "AAEAAQ"}))
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.key_type)

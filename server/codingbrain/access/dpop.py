@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
-from joserfc.util import base64_to_int, urlsafe_b64decode, urlsafe_b64encode
+from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from codingbrain.access.credential import Credential
 from codingbrain.access.htu import Place
+from codingbrain.access.jwk import KINDS, Key, PrivateKeyError, PublicKey, public
 from codingbrain.access.nonce import Nonces
 from codingbrain.access.replay import Replays
 from codingbrain.clock import SECOND, Clock, Micros
@@ -24,8 +24,6 @@ WINDOW: Final[Micros] = 300 * SECOND
 MAX_PROOF: Final = 8_192
 MAX_JTI: Final = 128
 
-_Key = ECKey | OKPKey | RSAKey
-
 
 class _Signatures(Protocol):
     """An algorithm of joserfc."""
@@ -34,20 +32,14 @@ class _Signatures(Protocol):
 
 
 _SIGNATURES: Final[dict[str, tuple[str, _Signatures]]] = {
-    "ES256": ("EC", JWSRegistry.algorithms["ES256"]),
-    "Ed25519": ("OKP", JWSRegistry.algorithms["Ed25519"]),
-    "EdDSA": ("OKP", JWSRegistry.algorithms["Ed25519"]),  # its name before RFC 9864
-    "RS256": ("RSA", JWSRegistry.algorithms["RS256"]),
+    "ES256": ("ES256", JWSRegistry.algorithms["ES256"]),
+    "Ed25519": ("EdDSA", JWSRegistry.algorithms["Ed25519"]),
+    "EdDSA": ("EdDSA", JWSRegistry.algorithms["Ed25519"]),  # its name before RFC 9864
+    "RS256": ("RS256", JWSRegistry.algorithms["RS256"]),
 }
 ALGORITHMS: Final = tuple(_SIGNATURES)
 """What proofs may be signed with."""
 
-_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-_COORDINATE: Final = 43
-"""Base64url characters of 32 bytes; with any other length one key would have several thumbprints."""
-
-_RSA_BITS: Final = range(2_048, 8_193)
-_EXPONENT_BITS: Final = range(2, 65)
 _KEYS: Final = 1_024
 """Clients whose keys are kept ready."""
 
@@ -57,7 +49,7 @@ class _Signer:
     """What the header of a proof says."""
 
     signatures: _Signatures
-    key: _Key
+    key: Key
     thumbprint: str
 
 
@@ -139,31 +131,22 @@ def _signer(header: bytes) -> _Signer:
     algorithm, jwk = said.get("alg"), said.get("jwk")
     if not isinstance(algorithm, str) or algorithm not in _SIGNATURES:
         raise InvalidProofError(f"alg must be one of {', '.join(ALGORITHMS)}.")
-    kind, signatures = _SIGNATURES[algorithm]
     if not isinstance(jwk, dict):
         raise InvalidProofError("jwk must be the public key.")
-    key = _imported(cast("dict[str, object]", jwk), kind)
-    return _Signer(signatures, key, key.thumbprint())
+    usual, signatures = _SIGNATURES[algorithm]
+    found = _public(cast("dict[str, object]", jwk))
+    if found is None or found.algorithm != usual:
+        raise InvalidProofError(f"jwk must be {KINDS}, and fit alg.")
+    return _Signer(signatures, found.key, found.key.thumbprint())
 
 
-def _imported(jwk: dict[str, object], kind: str) -> _Key:
-    """The key, without anything that is said about it but its numbers."""
-    if _PRIVATE & jwk.keys():
-        raise InvalidProofError("jwk must hold no private key; this one is not to be used any more.")
-    numbers = {name: value for name, value in jwk.items() if isinstance(value, str)}
-    match kind, numbers:
-        case "EC", {"kty": "EC", "crv": "P-256", "x": x, "y": y} if len(x) == len(y) == _COORDINATE:
-            return ECKey.import_key({"kty": "EC", "crv": "P-256", "x": x, "y": y})
-        case "OKP", {"kty": "OKP", "crv": "Ed25519", "x": x} if len(x) == _COORDINATE:
-            return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x})
-        case "RSA", {"kty": "RSA", "n": n, "e": e} if _bits(n) in _RSA_BITS and _bits(e) in _EXPONENT_BITS:
-            return RSAKey.import_key({"kty": "RSA", "n": n, "e": e})
-        case _:
-            raise InvalidProofError("jwk must be a P-256, Ed25519 or RSA key of 2048 to 8192 bits that fits alg.")
-
-
-def _bits(number: str) -> int:
-    return base64_to_int(number).bit_length()
+def _public(jwk: dict[str, object]) -> PublicKey | None:
+    try:
+        return public(jwk)
+    except PrivateKeyError:
+        raise InvalidProofError("jwk must hold no private key; this one is not to be used any more.") from None
+    except ValueError:
+        return None
 
 
 def _identifier(claims: dict[str, Any]) -> bytes:

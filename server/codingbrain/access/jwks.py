@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx2
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
-from joserfc.util import base64_to_int
+from joserfc.jwk import Key
 from loguru import logger
 from pydantic import BaseModel, Field, ValidationError
 
+from codingbrain.access.jwk import public
 from codingbrain.clock import SECOND, Clock, Micros
 from codingbrain.errors import UnauthenticatedError, UnavailableError
 
@@ -34,25 +33,17 @@ BACKOFF: Final[Micros] = 5 * SECOND
 """How long an issuer that did not answer is left alone."""
 
 _OK: Final = 200
-_RSA_BITS: Final = 2_048
 _HEADERS: Final = {"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"}
 
 
 class _Member(BaseModel):
-    """One key as it was published; whatever else it says is not read."""
+    """One key as it was published; of what it says about itself only this is read."""
 
-    kty: str
     kid: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     use: str | None = None
     alg: str | None = None
     key_ops: list[str] | None = None
-    crv: str = ""
-    x: Annotated[str, Field(max_length=43)] = ""
-    y: Annotated[str, Field(max_length=43)] = ""
-    n: Annotated[str, Field(max_length=1_366)] = ""  # 8,192 bits
-    e: Annotated[str, Field(max_length=11)] = ""
-    d: Any = None
-    p: Any = None
+    said: dict[str, Any]
 
 
 class _Document(BaseModel):
@@ -250,7 +241,7 @@ def _published(body: bytes, algorithms: Collection[str]) -> Published:
 
 def _member(said: dict[str, Any]) -> _Member | None:
     try:
-        return _Member.model_validate(said)
+        return _Member.model_validate({**said, "said": said})
     except ValidationError:
         return None
 
@@ -261,26 +252,14 @@ def _imported(member: _Member) -> _Published | None:
     A key whose private half was published is anybody's.
     """
     for_signing = member.use in {None, "sig"} and (member.key_ops is None or "verify" in member.key_ops)
-    if not for_signing or member.d is not None or member.p is not None:
+    if not for_signing:
         return None
     try:
-        algorithm, key = _parsed(member)
-    except (JoseError, ValueError):
+        found = public(member.said)
+    except ValueError:
         return None
-    fits = canonical(member.alg) in {None, algorithm}
-    return _Published(member.kid, algorithm, key.thumbprint(), key) if fits else None
-
-
-def _parsed(member: _Member) -> tuple[str, Key]:
-    match member.kty, member.crv:
-        case "EC", "P-256":
-            return "ES256", ECKey.import_key({"kty": "EC", "crv": "P-256", "x": member.x, "y": member.y})
-        case "OKP", "Ed25519":
-            return "EdDSA", OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": member.x})
-        case "RSA", "" if base64_to_int(member.n).bit_length() >= _RSA_BITS:
-            return "RS256", RSAKey.import_key({"kty": "RSA", "n": member.n, "e": member.e})
-        case _:
-            raise ValueError(member.kty)
+    fits = canonical(member.alg) in {None, found.algorithm}
+    return _Published(member.kid, found.algorithm, found.key.thumbprint(), found.key) if fits else None
 
 
 def _find(published: Published, kid: str | None, algorithm: str) -> Key | None:
