@@ -12,6 +12,7 @@ pytestmark = pytest.mark.anyio
 COMMAND = shlex.join([sys.executable, "-m", "tests.conformance.dpopclient"])
 
 
+@pytest.mark.proves("TEST-2")
 @pytest.mark.parametrize(("scenario", "checks"), [("auth/dpop", 12), ("auth/dpop-nonce", 14)])
 async def test_dpop(suite: Suite, scenario: str, checks: int) -> None:
     report = await suite.client(COMMAND, scenario)
