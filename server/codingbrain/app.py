@@ -112,19 +112,19 @@ def _administration(runtime: Runtime, shared: Policy, items: set[str]) -> Iterat
     items |= {of_item(f"{row.method} {row.path}") for row in rows}
     for path in dict.fromkeys(row.path for row in rows):
         here = [row for row in rows if row.path == path]
-        yield Route(path, _gated(path, here, Endpoint(here, runtime), shared))
+        yield Route(path, _gated(path, here, Endpoint(here, runtime), shared, private=runtime.settings.is_private))
 
 
-def _gated(path: str, rows: list[AdminRoute], app: ASGIApp, shared: Policy) -> ASGIApp:
+def _gated(path: str, rows: list[AdminRoute], app: ASGIApp, shared: Policy, *, private: bool) -> ASGIApp:
     demands = {row.method: Demand(f"{row.method} {path}", row.scopes, row.cost.units) for row in rows}
     match PUBLIC.get(path):
         case Public.ALWAYS:
             return app
         case Public.MORE:
             return Gate(app, shared, Fixed(path, demands), strangers=lambda _: True)
-        case Public.LOCAL:
+        case Public.LOCAL if private:
             return Gate(app, shared, Fixed(path, demands), strangers=is_local)
-        case None:
+        case Public.LOCAL | None:
             return Gate(app, shared, Fixed(path, demands))
 
 

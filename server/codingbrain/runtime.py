@@ -19,6 +19,7 @@ from codingbrain.access.keyring import Keyring
 from codingbrain.access.keys import audit_key, cursor_key
 from codingbrain.access.people import People
 from codingbrain.access.quotas import Quotas, restore
+from codingbrain.access.recent import Recent
 from codingbrain.access.registry import Registry
 from codingbrain.access.tokens import Holder, Tokens
 from codingbrain.access.trail import Trail
@@ -48,6 +49,8 @@ from codingbrain.sync import catchup, indexer, upkeep
 from codingbrain.telemetry.metrics import Health, Metrics
 
 DATABASE: Final = "codingbrain.db"
+
+_STORES: Final = b"stores"
 
 _RECORDS: Final = {"sqlite": ("codingbrain.record.sqlite", "SqliteRecord")}
 _LEXICAL: Final = {"fts5": ("codingbrain.stores.lexical.fts5", "Fts5")}
@@ -105,6 +108,7 @@ class Runtime:
     limiter: Limiter
     trail: Trail
     auditor: Auditor
+    readings: Recent[dict[str, Finding]]
 
     def workspace(self, principal: Principal) -> Workspace:
         """What this principal can reach."""
@@ -123,17 +127,25 @@ class Runtime:
         return await self.people.local()
 
     async def readiness(self) -> Readiness:
-        """Ask the record and the indexes at the same time; say how the model stands."""
+        """How the record and the indexes stood in the last second, since anybody may ask; how the model stands."""
+        epoch = self.readings.epoch
+        if (stores := self.readings.get(_STORES)) is None:
+            stores = await self._stores()
+            self.readings.put(_STORES, stores, clock.now() + clock.SECOND, epoch)
+        found = {**stores, "embedder": Finding(self._embedder(), 0.0, clock.now())}
+        states = {name: finding.state for name, finding in found.items()}
+        whole = "ok" if set(states.values()) <= {"ok", "off"} else "degraded"
+        return Readiness("down" if states["record"] == "down" else whole, found)
+
+    async def _stores(self) -> dict[str, Finding]:
+        """Ask all at the same time."""
         engines = self.pipeline.engines
         checks = {"record": engines.record.check, "lexical": engines.lexical.check, "vectors": engines.vectors.check}
         found = dict.fromkeys(checks, Finding("down", 0.0, clock.now()))
         async with anyio.create_task_group() as tasks:
             for dependency, check in checks.items():
                 tasks.start_soon(self._check, dependency, check, found)
-        found["embedder"] = Finding(self._embedder(), 0.0, clock.now())
-        states = {name: finding.state for name, finding in found.items()}
-        whole = "ok" if set(states.values()) <= {"ok", "off"} else "degraded"
-        return Readiness("down" if states["record"] == "down" else whole, found)
+        return found
 
     async def _check(self, dependency: str, check: Callable[[], Awaitable[None]], found: dict[str, Finding]) -> None:
         began, state, health = time.perf_counter(), "ok", Health.OK
@@ -211,6 +223,8 @@ async def _assemble(settings: Settings, metrics: Metrics, engines: Engines, back
     door = entrance(settings, engines.record, Holder(owner.org, owner.user), origin, clock.now, ids.uuid7)
     limiter = Limiter(Rates.of(settings), metrics=metrics)
     await restore(engines.record, limiter)
+    for name in await door.registry.missing():
+        logger.warning("an identity provider speaks for {}, which is no org here: its tokens are refused", name)
     return Runtime(
         settings=settings,
         metrics=metrics,
@@ -227,6 +241,7 @@ async def _assemble(settings: Settings, metrics: Metrics, engines: Engines, back
         limiter=limiter,
         trail=trail,
         auditor=Auditor(engines.record, log_key, clock.now),
+        readings=Recent(clock.now),
     )
 
 

@@ -94,9 +94,9 @@ class Issuer(BaseModel):
     """An identity provider whose access tokens (RFC 9068) are taken.
 
     `url` is the exact `iss`. Tokens belong to `org`, or to the one of `orgs` that the claim `org_claim` names.
-    `roles_claim` and `grants_claim` name claims that hold lists of roles and of grants; without a `roles_claim` the
-    user's own role here counts. A subject that is not known yet becomes a user with the role `new_users`; without
-    that it is refused.
+    `roles_claim` and `grants_claim` name claims that hold lists of roles and of grants; where a token holds no such
+    claim of roles, the user's own role here counts. A subject that is not known yet becomes a user with the role
+    `new_users`; without that it is refused.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -110,6 +110,11 @@ class Issuer(BaseModel):
     grants_claim: Name | None = None
     new_users: RoleName | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("ES256", "EdDSA", "RS256")
+
+    @property
+    def orgs_named(self) -> tuple[str, ...]:
+        """The orgs that its tokens may belong to."""
+        return self.orgs if self.org is None else (self.org,)
 
     @model_validator(mode="after")
     def _one_way_to_the_org(self) -> Self:
@@ -204,6 +209,12 @@ class Settings(BaseSettings):
         """The origin that clients use, if `port` is the one that is bound."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody beyond this machine is meant to reach the server, not through a proxy either."""
+        public = self.public_url is None or _is_loopback(urlsplit(self.public_url).hostname or "")
+        return public and _is_loopback(self.host) and not self.behind_proxy
 
     @model_validator(mode="after")
     def _safe(self) -> Self:

@@ -226,7 +226,7 @@ async def test_a_new_subject_becomes_a_user_once(world: World) -> None:
                 tasks.start_soon(enter, number)
     assert len(found) == 1
     (alice,) = await world.registry.users("acme")
-    assert (alice.name, alice.role, alice.identities) == ("alice", "reader", (f"{OPEN} alice",))
+    assert (alice.name, alice.role, alice.identities) == ("alice@open.example", "reader", (f"{OPEN} alice",))
     assert [client.name for client in await world.registry.clients("acme")] == ["editor"]
     entries = await world.rows("SELECT action, object, client FROM audit WHERE action = 'user.add'")
     assert entries == [("user.add", f"user:{alice.pseudonym}", "editor")]
@@ -259,12 +259,16 @@ async def test_a_stranger_is_told_so_and_a_bound_one_is_who_they_were_bound_to(w
         await world.registry.bind("acme", "carol", STRICT, "carol")
     with pytest.raises(InvalidArgumentError, match=OPEN):
         await world.registry.bind("acme", "carol", "https://typo.example", "carol")
+    await world.registry.create("elsewhere")
+    await world.registry.add("elsewhere", "carol", "developer")
+    with pytest.raises(InvalidArgumentError, match="does not speak for elsewhere"):
+        await world.registry.bind("elsewhere", "carol", STRICT, "carol")
 
 
 async def test_what_the_issuer_says_of_roles_replaces_and_of_grants_adds(world: World) -> None:
     claims = replace(vouched(), scopes=EVERYTHING)
     await world.people.principal(claims)
-    await world.registry.grant("acme", "alice", "team:platform")
+    await world.registry.grant("acme", "alice@open.example", "team:platform")
     principal = await world.people.principal(replace(claims, grants=frozenset({BILLING})))
     assert (principal.roles, principal.grants) == ({Role.READER}, {PLATFORM, BILLING})
     principal = await world.people.principal(replace(claims, roles=frozenset({Role.AUDITOR})))
@@ -298,4 +302,4 @@ async def test_a_blocked_client_brings_nobody_in_and_makes_no_user(world: World)
     await world.registry.block("acme", "editor")
     with pytest.raises(UnauthenticatedError):
         await world.people.principal(vouched("mallory"))
-    assert [user.name for user in await world.registry.users("acme")] == ["alice"]
+    assert [user.name for user in await world.registry.users("acme")] == ["alice@open.example"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from codingbrain.identity.scopes import EVERYTHING, Scope
-from tests.journeys.served import Served, modern
+from tests.journeys.served import Served, Serving, modern
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +67,17 @@ async def test_metrics_are_shown_on_this_machine_and_to_readers_of_statistics(ht
         for token, status in ((reader, 200), (other, 403)):
             credential = {"Authorization": f"Bearer {token}"}
             assert (await http.get("/metrics", headers=far | credential)).status_code == status
+
+
+@pytest.mark.proves("ID-10")
+@pytest.mark.parametrize("exposed", [{"behind_proxy": True}, {"public_url": "https://memory.example"}])
+async def test_metrics_need_a_credential_where_a_proxy_may_stand(serving: Serving, exposed: dict[str, Any]) -> None:
+    """A proxy on this machine that passes on neither the host nor where a request came from looks like its user."""
+    with serving(**exposed) as served:
+        async with served.http() as http:
+            assert (await http.get("/metrics")).status_code == 401
+        async with served.http(served.token({Scope.STATS_READ})[0]) as http:
+            assert (await http.get("/metrics")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from alembic import op
+from loguru import logger
 
 revision = "0002"
 down_revision = "0001"
@@ -26,12 +27,19 @@ def upgrade() -> None:
     """Bring the schema forward."""
     # Tokens were secrets of which a digest was kept; those cannot become signed ones. They go before the users are
     # changed: SQLite builds that table anew, which nothing may refer to then.
-    op.drop_table("tokens")
+    _end_tokens()
     _users()
     _people()
     _credentials()
     _audit()
     op.add_column("memories", sa.Column("target", sa.String(), nullable=True))
+
+
+def _end_tokens() -> None:
+    ended = op.get_bind().execute(sa.text("SELECT count(*) FROM tokens WHERE revoked_at IS NULL")).scalar()
+    if ended:
+        logger.warning("{} access tokens of the former release end with this one; issue them again", ended)
+    op.drop_table("tokens")
 
 
 def _users() -> None:

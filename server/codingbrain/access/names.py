@@ -6,11 +6,18 @@ from typing import Final
 from codingbrain.errors import InvalidArgumentError
 
 _LONGEST: Final = 200
+_RESERVED: Final = frozenset({"-"})
+"""Where a command takes a name, it means none."""
+
+
+_RULE: Final = f"1 to {_LONGEST} printable characters, without blanks at the ends, and not a hyphen alone"
 
 
 def fits(name: str) -> bool:
     """Whether it is a name in its one form (Unicode NFC), so that two which look the same are the same."""
-    return name.isprintable() and 0 < len(name) <= _LONGEST and name == unicodedata.normalize("NFC", name.strip())
+    if not name.isprintable() or not 0 < len(name) <= _LONGEST:
+        return False
+    return name not in _RESERVED and name == unicodedata.normalize("NFC", name.strip())
 
 
 def checked(what: str, text: str) -> str:
@@ -21,5 +28,5 @@ def checked(what: str, text: str) -> str:
     """
     name = unicodedata.normalize("NFC", text)
     if not fits(name):
-        raise InvalidArgumentError(f"{what}: 1 to {_LONGEST} printable characters, without blanks at the ends")
+        raise InvalidArgumentError(f"{what}: {_RULE}")
     return name

@@ -5,6 +5,8 @@ from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from loguru import logger
+
 from codingbrain.access.jwt import REFUSED
 from codingbrain.access.names import fits
 from codingbrain.clock import Clock
@@ -68,6 +70,8 @@ class People:
     def _admitted(self, session: Transaction, claims: Claims) -> Caller:
         found = callers.look(session, claims)
         if found is None or found.refused:
+            why = "shut out" if found else "there is no such org, user or token here"
+            logger.debug("a token of {} for {} is refused: {}", claims.issuer, claims.org, why)
             raise UnauthenticatedError(REFUSED)
         if found.user == NOBODY and self._roles.get(claims.issuer) is None:
             raise ForbiddenError(_STRANGER)
@@ -94,10 +98,12 @@ class People:
 
 
 def _names(claims: Claims, user: UUID) -> Iterator[str]:
-    """What a new user may be called: a name is never taken from, and never shared with, a user who is there."""
-    for name in (claims.subject, f"{claims.subject}@{urlsplit(claims.issuer).hostname}"):
-        if fits(name):
-            yield name
+    """What a new user may be called: never by a name that an operator could have given somebody else.
+
+    Whoever may choose a subject would choose `owner` otherwise, and be meant when an operator says so.
+    """
+    if fits(name := f"{claims.subject}@{urlsplit(claims.issuer).hostname}"):
+        yield name
     yield str(user)
 
 

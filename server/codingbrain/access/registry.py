@@ -78,12 +78,29 @@ class Registry:
         self._record = OperatorRecord(record, OPERATOR)
         self._clock = clock
         self._mint = mint
-        self._issuers = frozenset(issuer.url for issuer in issuers)
+        self._issuers = {issuer.url: issuer.orgs_named for issuer in issuers}
         self._changed = changed
 
     async def org(self, name: str) -> UUID:
         """The id of the org of this name."""
         return (await self._record.read(lambda session: _org(session, name))).id
+
+    async def missing(self) -> list[str]:
+        """Orgs that identity providers speak for and that are not here, so that their tokens are refused."""
+        found = {org.name for org in await self.orgs()}
+        return sorted({org for named in self._issuers.values() for org in named} - found)
+
+    def check_issuer(self, issuer: str, org: str) -> None:
+        """Whether an identity provider could name somebody of this org.
+
+        Raises:
+            InvalidArgumentError: it is not configured, or not for this org.
+        """
+        if (named := self._issuers.get(issuer)) is None:
+            known = ", ".join(sorted(self._issuers)) or "there are none in the settings"
+            raise InvalidArgumentError(f"issuer: must be one of the configured identity providers: {known}")
+        if org not in named:
+            raise InvalidArgumentError(f"org: {issuer} does not speak for {org}, but for {', '.join(named)}; see --org")
 
     async def holder(self, org: str, name: str) -> Holder:
         """The user of this name, as one for whom a token can be issued."""
@@ -238,9 +255,7 @@ class Registry:
 
     async def bind(self, org: str, name: str, issuer: str, subject: str) -> None:
         """Let a subject of an identity provider stand for a user."""
-        if issuer not in self._issuers:
-            known = ", ".join(sorted(self._issuers)) or "there are none in the settings"
-            raise InvalidArgumentError(f"issuer: must be one of the configured identity providers: {known}")
+        self.check_issuer(issuer, org)
         if not subject.isprintable() or not 0 < len(subject) <= MAX_TEXT:
             raise InvalidArgumentError(f"subject: 1 to {MAX_TEXT} printable characters")
 

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         case "issue":
             _issue(args)
         case "list":
-            tokens = cast("list[wire.Fields]", _ask(args, "token.list", org=args.org))
+            tokens = cast("list[wire.Fields]", _ask(args, "tokens.list", org=args.org))
             print(json.dumps(tokens) if args.json else "\n".join(map(_line, tokens)) or "no tokens")
         case _:
             _revoke(args)
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def _issue(args: argparse.Namespace) -> None:
     key = None if args.dpop_key is None else _read(args.dpop_key)
     whose = {"org": args.org, "user": args.user, "client": args.client}
-    issued = _ask(args, "token.issue", **whose, scopes=args.scope, seconds=args.expires, key=key)
+    issued = _ask(args, "tokens.issue", **whose, scopes=args.scope, seconds=args.expires, key=key)
     token = cast("wire.Fields", issued)
     print(token["token"])
     print(f"token {token['id']}, expires {token['expires_at']}; not shown again", file=sys.stderr)
@@ -62,9 +62,9 @@ def _issue(args: argparse.Namespace) -> None:
 def _revoke(args: argparse.Namespace) -> None:
     match (args.id, args.issuer, args.jti):
         case (str(id_), None, None):
-            _ask(args, "token.revoke", org=args.org, id=id_)
+            _ask(args, "tokens.revoke", org=args.org, id=id_)
         case (None, str(issuer), str(jti)):
-            _ask(args, "token.deny", org=args.org, issuer=issuer, jti=jti)
+            _ask(args, "tokens.deny", org=args.org, issuer=issuer, jti=jti)
         case _:
             raise InvalidArgumentError("give either the id of a token that was issued here, or --issuer and --jti")
 

@@ -28,10 +28,10 @@ class Access:
         """What answers to which method."""
         registry = self.runtime.registry
         return {
-            "token.issue": self._issue,
-            "token.list": self._tokens,
-            "token.revoke": self._revoke,
-            "token.deny": self._deny,
+            "tokens.issue": self._issue,
+            "tokens.list": self._tokens,
+            "tokens.revoke": self._revoke,
+            "tokens.deny": self._deny,
             "keys.list": self._keys,
             "keys.rotate": self._rotate,
             "org.create": _act(registry.create, "name"),
@@ -75,6 +75,7 @@ class Access:
 
     async def _deny(self, params: wire.Fields) -> object:
         issuer, jti = _text(params, "issuer"), _text(params, "jti")
+        self.runtime.registry.check_issuer(issuer, _text(params, "org"))
         await self.runtime.tokens.deny(issuer, jti, org=await self._org(params))
         return None
 

@@ -44,7 +44,7 @@ class Control:
         """
         method = self._methods().get(str(request.get("method")))
         if method is None:
-            raise UnknownToolError("the running host does not know this command; it may be of another release")
+            raise UnknownToolError("the running host is of another release; `codingbrain stop` ends it, then try again")
         params = request.get("params")
         return await method(cast("wire.Fields", params) if isinstance(params, dict) else {})
 

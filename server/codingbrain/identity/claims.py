@@ -178,7 +178,8 @@ def _bound(payload: Mapping[str, Any]) -> str | None:
 
 
 def _roles(payload: Mapping[str, Any], trust: Trust) -> frozenset[Role] | None:
-    if trust.roles_claim is None:
+    """`None` leaves it to the user's own role: nothing is configured, or the token does not speak of roles."""
+    if trust.roles_claim is None or trust.roles_claim not in payload:
         return None
     return frozenset(_ROLES[name] for name in _words(payload.get(trust.roles_claim)) if name in _ROLES)
 

@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from limits import parse
 
+from codingbrain.errors import ConfigurationError
 from codingbrain.settings import Settings
 
 DAY_SECONDS: Final = 86_400
@@ -71,10 +72,17 @@ class Rates:
     def of(cls, settings: Settings) -> Self:
         """The rates that the operator configured."""
         return cls(
-            Pair(Rate.read(settings.rate_org_burst), Rate.read(settings.rate_org)),
-            Pair(Rate.read(settings.rate_user_burst), Rate.read(settings.rate_user)),
-            Pair(Rate.read(settings.rate_tool_burst), Rate.read(settings.rate_tool)),
+            _pair("rate_org", settings.rate_org_burst, settings.rate_org),
+            _pair("rate_user", settings.rate_user_burst, settings.rate_user),
+            _pair("rate_tool", settings.rate_tool_burst, settings.rate_tool),
         )
+
+
+def _pair(setting: str, burst: str, sustained: str) -> Pair:
+    try:
+        return pair(burst, sustained)
+    except ValueError as error:
+        raise ConfigurationError([f"{setting}: {error}"]) from None
 
 
 FLOOR: Final = pair("50/second", "600/minute")

@@ -12,7 +12,7 @@ class Public(Enum):
 
     ALWAYS = "everybody; no credential is looked at"
     MORE = "everybody, and more for who has a credential"
-    LOCAL = "who is on this machine, and elsewhere who has a credential"
+    LOCAL = "who is on this machine, if the server is for it alone; otherwise who has a credential"
 
 
 ROUTES: Final[Mapping[str, Public]] = {
