@@ -10,7 +10,7 @@ import pytest
 from codingbrain import clock
 from codingbrain.domain.memory import Draft, Memory, Patch
 from codingbrain.domain.query import Criteria, Lane, Query
-from codingbrain.errors import InvalidCursorError
+from codingbrain.errors import InvalidCursorError, NotFoundError
 from codingbrain.identity.grants import Grant, GrantKind
 from codingbrain.identity.principal import Principal
 from codingbrain.identity.roles import Role
@@ -154,6 +154,33 @@ async def test_what_was_said_in_private_stays_private(home: House) -> None:
     assert len((await home.memories(ANN).history(stored, 10, None)).revisions) == 4
     page = await home.memories(BOB).history(stored, 2, None)
     assert (len(page.revisions), page.cursor) == (2, None)
+
+
+async def test_a_cursor_leads_to_no_version_behind_one_that_is_private_now(home: House) -> None:
+    await home.open([HERE])
+    stored = await _stored(home, ANN, "first", "team")
+    for text in ("second", "third"):
+        await home.memories(ANN).update([Change(stored, Patch(text=text))])
+    cursor = (await home.memories(BOB).history(stored, 1, None)).cursor
+    await home.memories(ANN).update([Change(stored, Patch(visibility="user"))])
+    await home.memories(ANN).update([Change(stored, Patch(visibility="team"))])
+    assert [step.memory.version for step in (await home.memories(BOB).history(stored, 9, None)).revisions] == [5]
+    with pytest.raises(NotFoundError):
+        await home.memories(BOB).history(stored, 9, cursor)
+
+
+async def test_an_author_who_left_does_not_see_what_the_team_made_of_it(home: House) -> None:
+    await home.open([HERE])
+    stored = await _stored(home, ANN, "ann's draft", "user")
+    await home.memories(ANN).update([Change(stored, Patch(visibility="team"))])
+    await home.memories(BOB).update([Change(stored, Patch(text="of the team alone"))])
+    governor = replace(BOB, roles=frozenset({Role.ADMIN}))
+    await home.memories(governor).update([Change(stored, Patch(text="fit for all", visibility="org"))])
+    left = replace(ANN, grants=frozenset[Grant]())
+    first = await home.memories(left).history(stored, 1, None)
+    rest = await home.memories(left).history(stored, 9, first.cursor)
+    told = [step.memory.text for step in (*first.revisions, *rest.revisions)]
+    assert told == ["fit for all", "ann's draft"]
 
 
 @pytest.mark.parametrize("wish", ["user", "session:s", "team:a"])

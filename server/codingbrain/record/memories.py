@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from heapq import nlargest
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 from uuid import UUID
 
@@ -175,22 +175,32 @@ class Memories:
     def revisions(self, memory_id: UUID, before: int | None, limit: int) -> list[Revision]:
         """A memory's history, newest first, below version `before`; empty if the principal may not see it.
 
-        For all but its author it ends before the first version that they could not have seen at its time.
+        For all but its author it ends before the first version that they could not have seen at its time; its author
+        does not see what a team or project made of it that they have left.
         """
         return [step for row in self._seen([memory_id]) for step in self._steps(row, before, limit)]
 
     def _steps(self, current: Any, before: int | None, limit: int) -> list[Revision]:  # noqa: ANN401 - a row
-        org, owner, reader = current.org, current.owner, self._principal
+        org, own = current.org, current.owner == self._principal.user
         query = select(RevisionRow).where(RevisionRow.org == org, RevisionRow.memory == current.id)
+        query = query.order_by(col(RevisionRow.version).desc())
         if before is not None:
+            newer = query.where(col(RevisionRow.version) >= before)
+            if not own and not all(self._was_seen(row, current) for row in self._session.exec(newer)):
+                return []
             query = query.where(col(RevisionRow.version) < before)
-        rows = self._session.exec(query.order_by(col(RevisionRow.version).desc()).limit(limit)).all()
-        steps = [
-            Revision(memory_of_snapshot(row.snapshot, owner), Event(row.event), row.at, row.client) for row in rows
-        ]
-        if owner != reader.user:
-            steps = takewhile(lambda step: sees(reader, org, audience_of(step.memory)), steps)
-        return [replace(step, memory=self._as_seen(org, step.memory)) for step in steps]
+        rows = self._session.exec(query if own else query.limit(limit))
+        seen = partial(self._was_seen, current=current)
+        shown = islice(filter(seen, rows), limit) if own else takewhile(seen, rows)
+        return [self._step(row, current) for row in shown]
+
+    def _was_seen(self, row: RevisionRow, current: Any) -> bool:  # noqa: ANN401 - a row
+        """Whether the principal could have seen a version of a memory at its time, being who they are now."""
+        return sees(self._principal, current.org, audience_of(memory_of_snapshot(row.snapshot, current.owner)))
+
+    def _step(self, row: RevisionRow, current: Any) -> Revision:  # noqa: ANN401 - a row
+        memory = self._as_seen(current.org, memory_of_snapshot(row.snapshot, current.owner))
+        return Revision(memory, Event(row.event), row.at, row.client)
 
     def _seen(self, ids: Sequence[UUID]) -> list[Any]:
         """The rows of those of `ids` that the principal may see when naming them."""
