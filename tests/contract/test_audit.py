@@ -28,7 +28,9 @@ from codingbrain.record.orgs import settle_local_user
 from codingbrain.record.schema import settle
 from codingbrain.record.sqlite import SqliteRecord
 from codingbrain.record.tables import AuditRow
+from codingbrain.record.unit import TenantRecord
 from codingbrain.retrieval.cursor import Seal
+from codingbrain.telemetry import context
 from codingbrain.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
@@ -257,12 +259,108 @@ async def test_a_flood_of_refusals_makes_few_rows(record: SqliteRecord, log: Tra
         log.refused(entry(number, outcome="forbidden"))
         log.refused(Entry(number, ids.uuid7(), f"tool{number}", "forbidden"))
     await log.write()
-    assert await count(record) <= trail.MOST + 2
+    assert await count(record) == 1 + trail.MOST_OF_ACTOR + trail.MOST + 2
     assert await count(record, action="auth", times=10_000) == 1
-    assert await count(record, outcome="forbidden", action="memory.created") == trail.MOST_OF_ORG
+    assert await count(record, outcome="forbidden", action="memory.created") == trail.MOST_OF_ACTOR
     told = select(func.sum(AuditRow.times))
     assert await record.read(lambda connection: connection.execute(told).scalar_one()) == 30_000
     assert await count(record, action=trail.DROPPED) == 2
+
+
+def caller(org: UUID = ORG) -> Principal:
+    return Principal(org, ids.uuid7(), "someone", "app", EVERYTHING, pseudonym=ids.uuid7())
+
+
+def crowd(log: Trail, who: Principal, outcome: str = "version_conflict") -> None:
+    """What one user does who wants every place: failed items with ids of their choice, and refusals of all kinds."""
+    for number in range(300):
+        log.denied(who, "memory.updated", outcome, f"memory:{UUID(int=number)}")
+        log.denied(who, f"tool{number}", "insufficient_scope")
+
+
+async def test_one_user_cannot_crowd_out_another(record: SqliteRecord, log: Trail) -> None:
+    mallory, eve = caller(), caller()
+    crowd(log, mallory)
+    log.denied(eve, "delete_all_memories", "insufficient_scope")
+    log.denied(eve, "memory.deleted", "forbidden", "memory:1")
+    await log.write()
+    assert await count(record, actor=eve.pseudonym, action="delete_all_memories") == 1
+    assert await count(record, actor=eve.pseudonym, object="memory:1") == 1
+    assert await count(record, actor=mallory.pseudonym, action="memory.updated") == trail.MOST_OF_ACTOR
+    assert await count(record, actor=mallory.pseudonym, outcome="insufficient_scope") == trail.MOST_OF_ACTOR
+    lost = 2 * (300 - trail.MOST_OF_ACTOR)
+    assert await count(record, org=ORG, actor=mallory.pseudonym, action=trail.DROPPED, times=lost) == 1
+    assert await count(record, action=trail.DROPPED) == 1
+
+
+async def test_users_of_an_org_cannot_crowd_out_the_first_refusal_of_another(record: SqliteRecord, log: Trail) -> None:
+    many = [caller() for _ in range(trail.MOST_OF_ORG // trail.MOST_OF_ACTOR)]
+    for each in many:
+        crowd(log, each)
+    eve = caller()
+    log.denied(eve, "one", "forbidden")
+    log.denied(eve, "two", "forbidden")
+    await log.write()
+    assert await count(record, actor=eve.pseudonym, action="one") == 1
+    assert await count(record, org=ORG, actor=None, action=trail.DROPPED, times=1) == 1
+    assert await count(record) == 2 * trail.MOST_OF_ORG + 1 + len(many) + 1
+
+
+async def test_all_together_are_bounded_and_unknown_callers_have_their_own_places(
+    record: SqliteRecord, log: Trail
+) -> None:
+    for number in range(200):
+        crowd(log, caller(ids.uuid7()))
+        log.denied(None, f"tool{number}", "unauthenticated")
+    await log.write()
+    users = trail.MOST // trail.MOST_OF_ACTOR
+    assert await count(record, outcome="unauthenticated") == trail.MOST_UNKNOWN
+    assert await count(record) == 2 * trail.MOST + trail.MOST_UNKNOWN + users + 1
+    assert await count(record, org=NO_ORG, action=trail.DROPPED) == 1
+
+
+async def test_items_that_are_not_there_are_one_line(record: SqliteRecord, log: Trail) -> None:
+    who = caller()
+    crowd(log, who, "not_found")
+    await log.write()
+    assert await count(record, action="memory.updated", outcome="not_found", object=None, times=300) == 1
+
+
+async def test_what_was_dropped_waits_with_its_user_for_a_record_that_failed(path: Path) -> None:
+    record, who = SqliteRecord(path, Metrics()), caller()
+    async with record.running():
+        await settle(record, path)
+        log = Trail(record, KEY, clock.now)
+        moved = await anyio.Path(path).rename(path.with_suffix(".away"))
+        for _ in range(3):
+            crowd(log, who)
+            await log.write()
+        await moved.rename(path)
+        await log.write()
+        assert await count(record) == 2 * trail.MOST_OF_ACTOR + 1
+        lost = 3 * 2 * (300 - trail.MOST_OF_ACTOR)
+        assert await count(record, actor=who.pseudonym, action=trail.DROPPED, times=lost) == 1
+
+
+async def test_an_id_that_the_caller_chose_cannot_pass_for_one_made_here(record: SqliteRecord, log: Trail) -> None:
+    made, who = context.new_request_id(), caller()
+    token, choice = context.request_id.set(made), context.chosen.set(False)
+    try:
+        for action, chosen in (("made", False), ("chosen", True)):
+            context.chosen.set(chosen)
+            log.denied(who, action, "forbidden")
+            await TenantRecord(record, who).write(
+                lambda unit, action=action: audit.add(
+                    unit.session, Entry(1, ORG, f"{action}.done", request_id=unit.request_id)
+                )
+            )
+    finally:
+        context.request_id.reset(token)
+        context.chosen.reset(choice)
+    await log.write()
+    for action, shown in (("made", made), ("chosen", f"client:{made}")):
+        assert await count(record, action=action, request_id=shown) == 1
+        assert await count(record, action=f"{action}.done", request_id=shown) == 1
 
 
 async def test_what_a_caller_put_into_a_name_is_tamed(record: SqliteRecord, log: Trail) -> None:
@@ -314,9 +412,9 @@ async def test_it_writes_by_itself_and_seals_when_it_ends(record: SqliteRecord, 
 
 
 async def test_pages_follow_each_other_and_reading_is_logged(record: SqliteRecord) -> None:
-    caller = Principal(ORG, ids.uuid7(), "someone", "app", EVERYTHING, pseudonym=ids.uuid7())
+    reader = caller()
     seal = Seal(b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", clock.now)
-    review = Review(Auditor(record, KEY, clock.now), seal, caller)
+    review = Review(Auditor(record, KEY, clock.now), seal, reader)
     await add(record, *(entry(number, outcome="ok" if number % 3 else "forbidden") for number in range(20)))
     sought, seen, cursor = Sought(outcome="forbidden"), list[str | None](), None
     while True:
@@ -325,9 +423,9 @@ async def test_pages_follow_each_other_and_reading_is_logged(record: SqliteRecor
         if (cursor := page.cursor) is None:
             break
     assert seen == [f"memory:{UUID(int=number)}" for number in range(18, -1, -3)]
-    assert await count(record, action="audit.read", actor=caller.pseudonym) == 4
+    assert await count(record, action="audit.read", actor=reader.pseudonym) == 4
     first = await review.page(sought, 2, None)
-    for other in (replace(caller, org=ids.uuid7()), replace(caller, user=ids.uuid7())):
+    for other in (replace(reader, org=ids.uuid7()), replace(reader, user=ids.uuid7())):
         with pytest.raises(InvalidCursorError):
             await Review(Auditor(record, KEY, clock.now), seal, other).page(sought, 2, first.cursor)
     with pytest.raises(InvalidCursorError):

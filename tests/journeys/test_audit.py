@@ -192,6 +192,7 @@ async def test_an_auditor_reads_and_verifies_the_own_org(http_client: Served) ->
     writer, _ = http_client.token(EVERYDAY, client="pager")
     token, _ = http_client.token({Scope.AUDIT_READ}, client="auditor")
     async with http_client.http(writer) as http:
+        http.headers["X-Request-ID"] = "mine-1"
         for number in range(5):
             await http.post("/mcp", **modern("tools/call", "add_memories", arguments={"text": f"audited {number}"}))
         unknown = str(uuid4())
@@ -207,10 +208,12 @@ async def test_an_auditor_reads_and_verifies_the_own_org(http_client: Served) ->
                 break
             query["cursor"] = page["cursor"]
         assert len(seen) == len(set(seen)) == 5
-        assert all(each["request_id"] for each in page["entries"])
+        assert {each["request_id"] for each in page["entries"] if each["client"] == "pager"} == {"client:mine-1"}
         log(http_client)
         failed = (await http.get("/admin/audit", params={"action": "memory.deleted", "outcome": "not_found"})).json()
-        assert f"memory:{unknown}" in {each["object"] for each in failed["entries"]}
+        assert [each["object"] for each in failed["entries"] if each["client"] == "pager"] == [None]
+        assert "client:mine-1" in {each["request_id"] for each in failed["entries"]}
+        assert unknown not in json.dumps(failed)
         told = (await http.get("/admin/audit/verify")).json()
         assert (told["whole"], told["broken"], told["cursor"]) == (True, None, None)
         for wrong in ({"limit": "0"}, {"limit": "many"}, {"since": "soon"}, {"org": "local"}, {"cursor": "forged"}):

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message
 
 from codingbrain import errors
 from codingbrain.errors import CodingbrainError
-from codingbrain.telemetry.context import request_id
+from codingbrain.telemetry.context import audited_id, chosen, request_id
 from codingbrain.telemetry.metrics import Metrics
 from codingbrain.telemetry.requests import Requests
 from codingbrain.toolkit.mcp import PROTOCOL_ERRORS, failed
@@ -23,7 +23,7 @@ from codingbrain.transports.origin import Origins
 
 async def echo(request: Request) -> PlainTextResponse:
     del request
-    return PlainTextResponse(request_id.get())
+    return PlainTextResponse(request_id.get(), headers={"Audited": audited_id() or ""})
 
 
 async def inner(request: Request) -> PlainTextResponse:
@@ -57,15 +57,19 @@ async def test_a_request_id_is_made_and_returned() -> None:
         first, second = await http.get("/echo/a"), await http.get("/echo/a")
     assert first.text == first.headers["x-request-id"] != second.text
     assert len(first.text) == 32
+    assert first.headers["audited"] == first.text
     assert request_id.get() == ""
 
 
-@pytest.mark.parametrize("given", ["abc-123.~_:", "x" * 128])
+@pytest.mark.parametrize("given", ["abc-123.~_:", "x" * 128, "0123456789abcdef" * 2, "client:x"])
 @pytest.mark.anyio
-async def test_a_well_formed_request_id_is_kept(given: str) -> None:
+async def test_a_well_formed_request_id_is_kept_and_marked_where_it_is_evidence(given: str) -> None:
     async with client(Requests(Starlette(routes=ROUTES), Metrics(), ROUTES)) as http:
-        answer = await http.get("/echo/a", headers={"X-Request-ID": given})
+        answer, next_ = await http.get("/echo/a", headers={"X-Request-ID": given}), await http.get("/echo/a")
     assert answer.headers["x-request-id"] == answer.text == given
+    assert answer.headers["audited"] == f"client:{given}"
+    assert next_.headers["audited"] == next_.text
+    assert not chosen.get()
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "a b", 'a"b', "ü"])
@@ -73,7 +77,7 @@ async def test_a_well_formed_request_id_is_kept(given: str) -> None:
 async def test_a_malformed_request_id_is_replaced(given: str) -> None:
     async with client(Requests(Starlette(routes=ROUTES), Metrics(), ROUTES)) as http:
         answer = await http.get("/echo/a", headers=[(b"X-Request-ID", given.encode())])
-    assert answer.text != given
+    assert answer.headers["audited"] == answer.text != given
 
 
 @pytest.mark.anyio

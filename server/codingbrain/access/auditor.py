@@ -16,7 +16,7 @@ from codingbrain.record import audit
 from codingbrain.record.sqlite import SqliteRecord
 from codingbrain.record.unit import OperatorRecord, Transaction
 from codingbrain.retrieval.cursor import Seal
-from codingbrain.telemetry.context import request_id
+from codingbrain.telemetry.context import audited_id
 
 OPERATOR: Final = Operator("read and verify the audit log")
 READ: Final = "audit.read"
@@ -79,8 +79,7 @@ class Auditor:
         """Log a reading by a caller, or, without one, by the operator at the machine."""
         who = (org, None, CLIENT) if principal is None else (principal.org, principal.pseudonym, principal.client)
         org, actor, client = who
-        request = request_id.get() or None
-        entry = Entry(self._clock(), org, action, actor=actor, client=client, request_id=request)
+        entry = Entry(self._clock(), org, action, actor=actor, client=client, request_id=audited_id())
         await self._record.write(lambda session: audit.add(session, entry))
 
     def _stretch(self, session: Transaction, place: Place, wanted: frozenset[str]) -> Stretch:

@@ -17,6 +17,9 @@ from codingbrain.identity.principal import Principal
 WINDOW: Final[Micros] = SECOND
 """How long a bearer's standing counts: a change that another process makes takes effect within this."""
 
+_LOCAL: Final = b"local"
+"""What is remembered of the local owner; no digest is this short."""
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -67,6 +70,19 @@ class Authenticator:
         """
         digest = _digest(token)
         return self._known(digest) or await self._standing(digest, await self._verified(token, digest))
+
+    async def local(self) -> Principal:
+        """Whoever may open the data directory, over stdio: the credential is the connection.
+
+        Raises:
+            StorageError, UnavailableError: the record cannot say what they may do.
+        """
+        if (known := self._principals.get(_LOCAL)) is not None:
+            return known
+        epoch = self._principals.epoch
+        principal = await self._means.people.local()
+        self._principals.put(_LOCAL, principal, self._clock() + WINDOW, epoch)
+        return principal
 
     async def run(self) -> None:
         """Fetch the identity providers' keys when they are needed, until cancelled."""

@@ -183,6 +183,7 @@ class Jwks:
             published = _published(body, self._algorithms)
         except Exception as error:  # noqa: BLE001 - whatever an issuer answers costs its own bearers only
             self._failed_at = self._clock()
+            self._searched_at = self._failed_at - PATIENCE  # nothing was found out, so the next may look again
             logger.warning("the keys of {} could not be fetched: {}", self._host, _reason(error))
             return
         self._fetched_at, self._failed_at = self._clock(), None

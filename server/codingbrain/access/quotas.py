@@ -63,8 +63,9 @@ class Quotas:
 
         # Once it is kept it must also apply, whether or not somebody still waits for the answer.
         with anyio.CancelScope(shield=True):
-            await self._record.write(work)
-            self._limiter.apply(self._principal.org, subject, wanted)
+            async with self._limiter.changing:
+                await self._record.write(work)
+                self._limiter.apply(self._principal.org, subject, wanted)
         return subject, wanted
 
     async def reset(self, wish: str, items: Container[str]) -> tuple[str, Pair]:
@@ -82,8 +83,9 @@ class Quotas:
             self._audit(unit, "limit.reset", _audited(unit, subject))
 
         with anyio.CancelScope(shield=True):
-            await self._record.write(work)
-            self._limiter.reset(self._principal.org, subject)
+            async with self._limiter.changing:
+                await self._record.write(work)
+                self._limiter.reset(self._principal.org, subject)
         return subject, self._limiter.pair(self._principal.org, subject)
 
     def _audit(self, unit: Unit, action: str, subject: str) -> None:

@@ -13,13 +13,13 @@ from codingbrain.access import chain
 from codingbrain.access.chain import Place
 from codingbrain.clock import Clock
 from codingbrain.domain.audit import NO_ORG, Entry
-from codingbrain.errors import CodingbrainError
+from codingbrain.errors import CodingbrainError, NotFoundError
 from codingbrain.identity.operator import Operator
 from codingbrain.identity.principal import Principal
 from codingbrain.record import audit
 from codingbrain.record.sqlite import SqliteRecord
 from codingbrain.record.unit import OperatorRecord, Transaction
-from codingbrain.telemetry.context import request_id
+from codingbrain.telemetry.context import audited_id
 
 OPERATOR: Final = Operator("write and seal the audit log")
 DROPPED: Final = "audit.dropped"
@@ -29,16 +29,29 @@ WRITE_SECONDS: Final = 1.0
 
 SEAL_SECONDS: Final = 5.0
 
-MOST_OF_ORG: Final = 32
-"""Different refusals that one org gets into the log at each writing; what goes beyond is counted."""
+MOST_OF_ACTOR: Final = 8
+"""Different refusals of one user that get into the log at each writing; what goes beyond is counted.
 
-MOST: Final = 256
+This and the next two hold for the refusals of gate and guard, and once more for failed items.
+"""
+
+MOST_OF_ORG: Final = 32
+"""The same for all users of one org; only the first of each user is taken beyond it."""
+
+MOST: Final = 128
 """The same for all orgs together."""
+
+MOST_UNKNOWN: Final = 32
+"""The same for callers without a principal, whose places nobody else can take."""
+
+_ITEM: Final = "memory."
+"""How the action of a failed item begins; gate and guard name a tool, a route or `auth`."""
 
 _LONGEST: Final = 200
 _LAST_SECONDS: Final = 10.0
 
 _Kind = tuple[UUID, UUID | None, str | None, str, str | None, str]
+_Share = tuple[bool | UUID | None, ...]
 
 
 class Trail:
@@ -49,8 +62,8 @@ class Trail:
         self._key = key
         self._clock = clock
         self._pending: dict[_Kind, Entry] = {}
-        self._of: Counter[UUID] = Counter()
-        self._dropped: Counter[UUID] = Counter()
+        self._of: Counter[_Share] = Counter()
+        self._dropped: Counter[tuple[UUID, UUID | None]] = Counter()
         self._due = anyio.Event()
         self._writable = True
 
@@ -58,7 +71,7 @@ class Trail:
         """`refused`, for what a caller, if they are known, was just denied."""
         who = (NO_ORG, None, None) if principal is None else (principal.org, principal.pseudonym, principal.client)
         org, actor, client = who
-        self.refused(Entry(self._clock(), org, action, outcome, about, actor, client, request_id.get() or None))
+        self.refused(Entry(self._clock(), org, action, outcome, about, actor, client, audited_id()))
 
     def refused(self, entry: Entry) -> None:
         """Note what did not happen; never raises. It is in memory only until it is written, a moment later."""
@@ -66,13 +79,11 @@ class Trail:
         kind = (entry.org, entry.actor, entry.client, entry.action, entry.object, entry.outcome)
         if (same := self._pending.get(kind)) is not None:
             self._pending[kind] = replace(same, times=same.times + entry.times)
-        elif len(self._pending) >= MOST:
-            self._dropped[NO_ORG] += entry.times
-        elif self._of[entry.org] >= MOST_OF_ORG:
-            self._dropped[entry.org] += entry.times
+        elif (whose := self._full(entry)) is not None:
+            self._dropped[whose] += entry.times
         else:
             self._pending[kind] = entry
-            self._of[entry.org] += 1
+            self._of.update(_shares(entry))
         self._due.set()
 
     async def run(self) -> None:
@@ -126,8 +137,24 @@ class Trail:
             audit.seal(session, chain.link(self._key, place, lines, self._clock()))
         return len(lines)
 
+    def _full(self, entry: Entry) -> tuple[UUID, UUID | None] | None:
+        """The org and, if they alone are to blame, the user whose share is used up; nothing while there is a place."""
+        used = [self._of[share] for share in _shares(entry)]
+        match used:
+            case [unknown]:
+                return (NO_ORG, None) if unknown >= MOST_UNKNOWN else None
+            case [own, _, _] if own >= MOST_OF_ACTOR:
+                return entry.org, entry.actor
+            case [own, of_org, _] if own and of_org >= MOST_OF_ORG:
+                return entry.org, None
+            case _:
+                return (NO_ORG, None) if used[-1] >= MOST else None
+
     def _taken(self) -> list[Entry]:
-        dropped = [Entry(self._clock(), org, DROPPED, "dropped", times=times) for org, times in self._dropped.items()]
+        dropped = [
+            Entry(self._clock(), org, DROPPED, "dropped", actor=actor, times=times)
+            for (org, actor), times in self._dropped.items()
+        ]
         entries = [*self._pending.values(), *dropped]
         if entries:
             self._pending, self._of, self._dropped, self._due = {}, Counter(), Counter(), anyio.Event()
@@ -135,14 +162,24 @@ class Trail:
 
     def _keep(self, entry: Entry) -> None:
         if entry.action == DROPPED:
-            self._dropped[entry.org] += entry.times
+            self._dropped[entry.org, entry.actor] += entry.times
             self._due.set()
         else:
             self.refused(entry)
 
 
+def _shares(entry: Entry) -> list[_Share]:
+    """What an entry takes a place of: its user's, its org's and everybody's share of its sort."""
+    if entry.org == NO_ORG:
+        return [(NO_ORG,)]
+    item = entry.action.startswith(_ITEM)
+    return [(item, entry.org, entry.actor), (item, entry.org), (item,)]
+
+
 def _tame(entry: Entry) -> Entry:
-    """An entry without anything long or unprintable that a caller may have put into a name."""
+    """An entry without what a caller made up: an object that is not there, anything long or unprintable in a name."""
+    if entry.outcome == NotFoundError.code and entry.action.startswith(_ITEM):
+        entry = replace(entry, object=None)
     texts = {"action": entry.action, "object": entry.object, "client": entry.client, "request_id": entry.request_id}
     wild = {name: _short(text) for name, text in texts.items() if text and not _is_tame(text)}
     return replace(entry, **wild) if wild else entry

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from codingbrain.clock import Micros
+from codingbrain.errors import ForbiddenError, InsufficientScopeError
 from codingbrain.identity.grants import Grant
 from codingbrain.identity.roles import Role, allowed
 from codingbrain.identity.scopes import Scope
@@ -54,9 +55,19 @@ class Principal:
         """Principals are keys of small caches; hashing every field at each call would cost more than they save."""
         return hash((self.user, self.credential, self.client))
 
-    def denied(self, needed: frozenset[Scope]) -> frozenset[Scope]:
-        """What of `needed` no credential could give this caller, because no role of theirs allows it."""
-        return frozenset[Scope]() if needed <= self.scopes else needed - allowed(self.roles)
+    def check(self, needed: frozenset[Scope], what: str = "This") -> None:
+        """Whether `what` may be done, which takes the scopes `needed`.
+
+        Raises:
+            ForbiddenError: no credential would do, because no role of the caller allows it.
+            InsufficientScopeError: another credential would.
+        """
+        if needed <= self.scopes:
+            return
+        listed = ", ".join(sorted(needed))
+        if not needed <= allowed(self.roles):
+            raise ForbiddenError(f"{what} needs {listed}, which your role does not allow, whatever the credential.")
+        raise InsufficientScopeError(f"{what} needs a credential with: {listed}.", required=sorted(needed))
 
     @property
     def linked(self) -> tuple[Tenant, ...]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+import anyio
+
 from codingbrain.clock import Clock, Micros
 from codingbrain.identity.principal import Principal
 from codingbrain.limits.rates import FLOOR, Pair, Rate, Rates
@@ -42,11 +44,13 @@ def elapsed() -> Micros:
 class Limiter:
     """Counts in host memory, which is always there; used on the event loop only, so that no call comes in between.
 
-    `clock` must never go back: a wall clock that is set back would shut callers out.
+    `clock` must never go back: a wall clock that is set back would shut callers out. Hold `changing` from before a
+    change is kept until it applies, so that what is kept last also applies last.
     """
 
     def __init__(self, rates: Rates, clock: Clock = elapsed, metrics: Metrics | None = None) -> None:
         self.rates = rates
+        self.changing = anyio.Lock()
         self._windows = Windows(clock)
         self._applied: dict[UUID, dict[str, Pair]] = {}
         self._plans: dict[tuple[UUID, UUID, str], tuple[Bound, ...]] = {}

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from codingbrain.identity.operator import Operator
 from codingbrain.identity.principal import Principal
 from codingbrain.record.sqlite import SqliteRecord
-from codingbrain.telemetry.context import request_id
+from codingbrain.telemetry.context import audited_id
 
 T = TypeVar("T")
 
@@ -24,6 +24,7 @@ class Unit:
     session: Session
     principal: Principal
     request_id: str | None = None
+    """As the audit log shows it."""
 
 
 class TenantRecord:
@@ -43,7 +44,7 @@ class TenantRecord:
         `work` may run twice if the first attempt could not be committed, so it must not change anything else.
         """
         # The transaction runs in another thread and in nobody's context.
-        request = request_id.get() or None
+        request = audited_id()
         return await self._record.write_session(lambda session: work(Unit(session, self._principal, request)))
 
 

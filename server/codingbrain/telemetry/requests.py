@@ -9,7 +9,7 @@ from typing import Final
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from codingbrain.telemetry.context import new_request_id, request_id
+from codingbrain.telemetry.context import chosen, new_request_id, request_id
 from codingbrain.telemetry.metrics import Metrics
 
 HEADER: Final = "X-Request-ID"
@@ -38,13 +38,15 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        id_ = _given(scope) or new_request_id()
-        token = request_id.set(id_)
+        given = _given(scope)
+        id_ = given or new_request_id()
+        token, choice = request_id.set(id_), chosen.set(given is not None)
         exchange = _Exchange(send, id_)
         try:
             await self._app(scope, receive, exchange.send)
         finally:
             request_id.reset(token)
+            chosen.reset(choice)
             self._count(scope, exchange)
 
     def _count(self, scope: Scope, exchange: "_Exchange") -> None:
