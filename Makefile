@@ -12,7 +12,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 SLOW := -o faulthandler_timeout=1800
 PARALLEL := --numprocesses 2 --dist loadfile
-FAST := $(PARALLEL) -m "not soak and not engines" tests $(foreach part,house requirements smoke conformance security,--ignore=tests/$(part))
+FAST := tests $(foreach part,house requirements smoke conformance security,--ignore=tests/$(part))
+TOGETHER := $(PARALLEL) -m "not soak and not engines and not alone"
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test accept check lint types layers rules smoke inspect conformance test-engines soak collections bench bench-quality coverage lock report clean
@@ -44,7 +45,8 @@ run: $(VENV)/.runtime ## install what is needed, then serve on 127.0.0.1:8765
 install: $(VENV)/.dev ## install what development needs
 
 test: $(VENV)/.dev ## the fast tests
-	$(PYTEST) $(FAST) --junitxml=reports/test.xml
+	$(PYTEST) $(TOGETHER) $(FAST) --junitxml=reports/test.xml
+	$(PYTEST) -m alone $(FAST) --junitxml=reports/test-alone.xml
 
 accept: $(VENV)/.dev ## accept the present tool schemas, failures and settings as the golden ones
 	ACCEPT=1 $(PYTEST) tests/golden
@@ -89,7 +91,7 @@ bench-quality: collections ## retrieval quality beside grep and BM25
 	$(BIN)/python -m tests.quality.run $(ARGS)
 
 coverage: $(VENV)/.dev ## the fast tests with line and branch coverage, child processes included
-	$(PYTEST) $(FAST) --cov --cov-report=term --cov-report=xml --junitxml=reports/coverage-test.xml
+	$(PYTEST) $(TOGETHER) $(FAST) --cov --cov-report=term --cov-report=xml --junitxml=reports/coverage-test.xml
 
 lock: $(VENV)/.dev ## resolve the dependencies again; `make lock UPGRADE=--upgrade` takes the newest
 	$(COMPILE) $(UPGRADE) pyproject.toml -o docker/requirements.lock

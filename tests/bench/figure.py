@@ -15,6 +15,7 @@ class Figure:
     """What was measured, and the same machine's reference taken in the same run.
 
     `more` says that more is better; `gated` is false for what a run this short cannot tell apart from chance.
+    `ceiling` is the most that the ratio may be, whatever the baseline says.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Figure:
     of: str
     more: bool = False
     gated: bool = True
+    ceiling: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -60,8 +62,11 @@ def accept(figures: Iterable[Figure], path: Path = BASELINE) -> None:
 
 
 def worse(figures: Iterable[Figure], factor: float, path: Path = BASELINE) -> Iterator[str]:
-    """A sentence for each ratio that is worse than the baseline's by more than `factor`."""
-    baseline = _baseline(path)
+    """A sentence for each ratio above its ceiling, or worse than the baseline's by more than `factor`."""
+    figures, baseline = list(figures), _baseline(path)
+    for figure in figures:
+        if figure.ceiling is not None and figure.ratio > figure.ceiling:
+            yield f"{figure.name}: ratio {figure.ratio:.3g}, at most {figure.ceiling:g} is allowed"
     for figure in (figure for figure in figures if figure.gated):
         before = baseline.get(figure.name)
         if before is None:

@@ -45,6 +45,11 @@ def test_a_figure_without_a_baseline_does_not_pass_unseen(baseline: Path) -> Non
     assert list(worse([Figure("new", 1.0, "ms", 1.0, "floor")], 9.0, baseline))
 
 
+def test_a_ratio_above_its_ceiling_is_named_whatever_the_baseline_says(baseline: Path) -> None:
+    found = [Figure("search: p50", 22.0, "ms", 2.0, "floor", ceiling=10.9)]
+    assert [fault.partition(":")[0] for fault in worse(found, 9.0, baseline)] == ["search"]
+
+
 def test_what_chance_decides_is_shown_but_not_gated(baseline: Path) -> None:
     tail = Figure("search: p99", 900.0, "ms", 1.0, "floor", gated=False)
     assert list(worse([tail], 1.0, baseline)) == []

@@ -70,6 +70,7 @@ async def test_a_committed_write_is_seen_by_the_others_at_once(mcp_client: Progr
 
 @pytest.mark.proves("RUN-6")
 @pytest.mark.skipif(sys.platform != "linux", reason="the proportional set size is Linux's")
+@pytest.mark.alone
 async def test_a_fleet_shares_one_host_and_stays_small(
     mcp_client: Program, record_property: Callable[[str, object], None]
 ) -> None:

@@ -36,6 +36,7 @@ async def test_a_client_of_either_era_stores_and_finds(mcp_client: Program, mode
 
 
 @pytest.mark.proves("RUN-3")
+@pytest.mark.alone
 async def test_the_first_answer_comes_within_a_second(
     mcp_client: Program, record_property: Callable[[str, object], None]
 ) -> None:

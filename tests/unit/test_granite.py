@@ -81,6 +81,7 @@ def test_the_graph_holds_no_weights() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is counted in another way elsewhere")
+@pytest.mark.alone
 def test_the_footprint() -> None:
     done = subprocess.run([sys.executable, "-c", FOOTPRINT], capture_output=True, check=True, text=True, timeout=60)
     loaded, worked = (int(count) / 1e6 for count in done.stdout.split())
