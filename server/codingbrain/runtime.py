@@ -122,10 +122,6 @@ class Runtime:
         """The audit log of this principal's org."""
         return Review(self.auditor, self.shelf.seal, principal)
 
-    async def local(self) -> Principal:
-        """Whoever may open the data directory, over stdio, as the record has them now."""
-        return await self.people.local()
-
     async def readiness(self) -> Readiness:
         """How the record and the indexes stood in the last second, since anybody may ask; how the model stands."""
         epoch = self.readings.epoch

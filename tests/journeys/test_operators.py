@@ -166,3 +166,39 @@ async def test_a_change_of_standing_counts_from_the_next_call_on(command: Progra
         (issued,) = await listed(operator, "token", "list")
         await done(operator, "token", "revoke", issued["id"])
         assert await statuses(url, token, WHOAMI) == [401]
+
+
+@pytest.mark.proves("ID-5", "ID-6")
+async def test_an_open_stdio_connection_has_the_rights_of_this_moment(command: Program) -> None:
+    operator = lean(command)
+    pooled = "the pool keeps the pager at the front desk"
+
+    async def found(query: str) -> bool:
+        answer = await agent.call("search_memory", query=query)
+        return pooled in json.dumps(answer["result"]["structuredContent"])
+
+    async def adds() -> bool:
+        return not (await agent.call("add_memories", text="x"))["result"].get("isError", False)
+
+    async with operator.serving(), operator.stdio() as agent:
+        assert await adds()
+        await done(operator, "org", "create", "pool")
+        await done(operator, "user", "add", "ada", "--org", "pool", "--role", "owner")
+        token = await done(operator, "token", "issue", "--client", "laptop", "--user", "ada", "--org", "pool")
+        share = modern("tools/call", "add_memories", arguments={"text": pooled, "visibility": "org"})
+        assert await statuses((await operator.status())["url"], token, share) == [200]
+        assert not await found("pager")
+        await done(operator, "org", "link", "local", "pool")
+        assert await found("pager")
+        await done(operator, "org", "unlink", "local", "pool")
+        assert not await found("pager")
+        await done(operator, "user", "add", "second", "--role", "owner")
+        for narrowed, restored in (
+            (("user", "role", "owner", "reader"), ("user", "role", "owner", "owner")),
+            (("user", "disable", "owner"), ("user", "enable", "owner")),
+            (("client", "block", "stdio"), ("client", "unblock", "stdio")),
+        ):
+            await done(operator, *narrowed)
+            assert not await adds()
+            await done(operator, *restored)
+            assert await adds()

@@ -17,7 +17,7 @@ from codingbrain.access.jwt import Verifier
 from codingbrain.access.keyring import Keyring
 from codingbrain.access.people import People
 from codingbrain.clock import DAY, SECOND, Micros
-from codingbrain.errors import CodingbrainError, InvalidProofError, UnauthenticatedError
+from codingbrain.errors import CodingbrainError, InvalidProofError, UnauthenticatedError, UnavailableError
 from codingbrain.identity.claims import Claims
 from codingbrain.identity.principal import Principal
 from codingbrain.identity.scopes import BASE
@@ -59,6 +59,15 @@ class Crowd(People):
         self.asked = 0
         self.ended = False
         self.pause: Callable[[], Any] | None = None
+
+    async def local(self) -> Principal:
+        self.asked += 1
+        if self.ended:
+            raise UnavailableError("the record cannot be read")
+        found = Principal(UUID(int=1), UUID(int=2), "owner", "stdio", BASE)
+        if self.pause is not None:
+            await self.pause()
+        return found
 
     async def principal(self, claims: Claims) -> Principal:
         self.asked += 1
@@ -197,6 +206,23 @@ async def test_what_was_forgotten_is_asked_again_at_once(keyring: Keyring) -> No
     door.people.ended = True
     authenticator.forget()
     assert await outcome(authenticator, bearer(token)) == "unauthenticated"
+
+
+async def test_the_local_owners_standing_counts_as_long_as_a_bearers(keyring: Keyring) -> None:
+    door = Door(keyring, "bound")
+    authenticator = door.open()
+    for _ in range(3):
+        assert (await authenticator.local()).user_name == "owner"
+    assert door.people.asked == 1
+    authenticator.forget()
+    await authenticator.local()
+    assert door.people.asked == 2
+    door.people.ended = True
+    door.time.now += WINDOW - 1
+    await authenticator.local()
+    door.time.now += 1
+    with pytest.raises(UnavailableError):
+        await authenticator.local()
 
 
 async def test_an_answer_that_was_on_its_way_is_not_kept(keyring: Keyring) -> None:

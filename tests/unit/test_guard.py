@@ -34,7 +34,7 @@ from codingbrain.telemetry.logs import open_logs
 from codingbrain.telemetry.metrics import Metrics
 from codingbrain.toolkit.catalogue import Catalogue, parse_toolsets
 from codingbrain.toolkit.faults import MAX_DEPTH, MAX_VALUES
-from codingbrain.toolkit.guard import SLOW_SECONDS, Guard
+from codingbrain.toolkit.guard import MAX_ORG_CALLS, MAX_USER_CALLS, SLOW_SECONDS, Guard
 from codingbrain.toolkit.tool import READS, AnyTool, Cost, Tool, Toolset
 
 CALLER = Principal(UUID(int=1), UUID(int=2), "someone", "test", EVERYTHING)
@@ -252,6 +252,85 @@ async def test_too_many_calls_at_once_are_refused_and_the_rest_go_on() -> None:
             await begun.wait()
             assert isinstance(await fails(guarded), OverloadedError)
             go.set()
+        assert await guarded.call("echo", {}, CALLER) == {"text": "done"}
+
+
+class Gate:
+    """Calls that run until they are let go."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self._begun = anyio.Event()
+        self._go = anyio.Event()
+
+    async def waits(self, _: object, __: Said) -> Answer:
+        self.running += 1
+        self._begun.set()
+        await self._go.wait()
+        return Answer("done")
+
+    async def reached(self, running: int) -> None:
+        while self.running < running:
+            await self._begun.wait()
+            self._begun = anyio.Event()
+
+    def open(self) -> None:
+        self._go.set()
+
+
+@pytest.mark.anyio
+async def test_what_one_user_or_org_runs_does_not_stop_another() -> None:
+    gate = Gate()
+    guarded = guard(tool(gate.waits), tool(name="quick"))
+    users = [replace(CALLER, user=UUID(int=10 + number)) for number in range(6)]
+    stranger = replace(CALLER, org=UUID(int=9), user=UUID(int=99))
+
+    async def quick(principal: Principal) -> object:
+        return await guarded.call("quick", {}, principal)
+
+    async def refused(principal: Principal) -> str:
+        with pytest.raises(OverloadedError) as caught:
+            await quick(principal)
+        assert caught.value.retryable
+        return caught.value.message
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(MAX_USER_CALLS):
+                tasks.start_soon(guarded.call, "echo", {}, users[0])
+            await gate.reached(MAX_USER_CALLS)
+            assert (await refused(users[0])).startswith("32 of your calls are running")
+            assert "32 of your" in await refused(replace(users[0], client="another", credential="another"))
+            await quick(users[1])
+            for user in users[1:4]:
+                for _ in range(MAX_USER_CALLS):
+                    tasks.start_soon(guarded.call, "echo", {}, user)
+            await gate.reached(MAX_ORG_CALLS)
+            assert (await refused(users[4])).startswith("128 calls of your org are running")
+            assert await quick(stranger) == {"text": "someone said hello"}
+            gate.open()
+        for user in users:
+            await quick(user)
+
+
+@pytest.mark.anyio
+async def test_a_place_is_given_back_however_the_call_ends() -> None:
+    async def broken(_: object, __: Said) -> Answer:
+        raise RuntimeError("no")
+
+    gate = Gate()
+    guarded = guard(tool(broken, name="broken"), tool(gate.waits, name="late", deadline=0.001), tool(gate.waits))
+    with anyio.fail_after(10):
+        for _ in range(MAX_USER_CALLS + 1):
+            assert isinstance(await fails(guarded, name="broken"), InternalError)
+        for _ in range(MAX_USER_CALLS + 1):
+            assert isinstance(await fails(guarded, name="late"), DeadlineExceededError)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(MAX_USER_CALLS):
+                tasks.start_soon(guarded.call, "echo", {}, CALLER)
+            await gate.reached(2 * MAX_USER_CALLS + 1)
+            tasks.cancel_scope.cancel()
+        gate.open()
         assert await guarded.call("echo", {}, CALLER) == {"text": "done"}
 
 

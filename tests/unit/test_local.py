@@ -2,8 +2,9 @@
 
 import json
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from mcp.server.lowlevel import Server
 from mcp_types import CallToolRequestParams, CallToolResult, TextContent
 
+from codingbrain.errors import UnavailableError
 from codingbrain.identity.principal import Principal, current
 from codingbrain.identity.scopes import EVERYTHING
 from codingbrain.transports.local import serve
@@ -28,7 +30,12 @@ MODERN = {
         "io.modelcontextprotocol/clientCapabilities": {},
     }
 }
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 LINE = 2_000
+
+
+async def owner() -> Principal:
+    return OWNER
 
 
 async def call_tool(_: object, params: CallToolRequestParams) -> CallToolResult:
@@ -55,14 +62,16 @@ class Peer:
 
 
 @asynccontextmanager
-async def connected(drain_seconds: float = 5.0) -> AsyncGenerator[Peer]:
+async def connected(
+    drain_seconds: float = 5.0, principal: Callable[[], Awaitable[Principal]] = owner
+) -> AsyncGenerator[Peer]:
     """A connection to a served stream; everything within ten seconds."""
     near, far = socket.socketpair()
     server = Server("test", version="1", on_call_tool=call_tool)
     async with await SocketStream.from_socket(near) as client, await SocketStream.from_socket(far) as stream:
 
         async def run() -> None:
-            await serve(stream, server, OWNER, None, max_line=LINE, drain_seconds=drain_seconds)
+            await serve(stream, server, principal, None, max_line=LINE, drain_seconds=drain_seconds)
             await stream.aclose()
 
         with anyio.fail_after(10):
@@ -77,7 +86,7 @@ def request(id_: int | str, method: str, **params: object) -> dict[str, Any]:
 
 
 @pytest.mark.anyio
-async def test_tools_see_the_principal_of_the_connection() -> None:
+async def test_tools_see_the_principal_and_nobody_else_does() -> None:
     assert current.get() is None
     async with connected() as peer:
         await peer.send(request(1, "tools/call", name="who"))
@@ -85,11 +94,54 @@ async def test_tools_see_the_principal_of_the_connection() -> None:
     assert current.get() is None
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.anyio
+async def test_each_request_is_of_whoever_is_there_when_it_arrives(*, legacy: bool) -> None:
+    asked: list[str] = []
+
+    async def another() -> Principal:
+        asked.append(f"user{len(asked)}")
+        return replace(OWNER, user_name=asked[-1])
+
+    async with connected(principal=another) as peer:
+        if legacy:
+            await peer.send({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": HELLO})
+            await peer.receive()
+        asked.clear()
+        calls = [request(number, "tools/call", name=name) for number, name in enumerate(("wait", "who", "who"))]
+        for call in calls if legacy else ():
+            del call["params"]["_meta"]
+        await peer.send({"jsonrpc": "2.0", "method": "notifications/initialized"}, *calls)
+        answers = [await peer.receive() for _ in range(3)]
+    names = {answer["id"]: answer["result"]["content"][0]["text"] for answer in answers}
+    assert names == {0: "user0", 1: "user1", 2: "user2"}
+
+
+@pytest.mark.anyio
+async def test_a_request_of_nobody_knows_whom_is_answered_with_the_failure_and_never_run() -> None:
+    down = True
+
+    async def sometimes() -> Principal:
+        if down:
+            raise UnavailableError("the record cannot be read")
+        return OWNER
+
+    async with connected(principal=sometimes) as peer:
+        for id_ in (1, 2):
+            await peer.send(request(id_, "tools/call", name="who"))
+            answer = await peer.receive()
+            assert (answer["id"], "result" in answer) == (id_, False)
+            assert answer["error"]["message"] == "unavailable: the record cannot be read"
+            assert answer["error"]["data"] == {"code": "unavailable", "retryable": True}
+        down = False
+        await peer.send(request(3, "tools/call", name="who"))
+        assert (await peer.receive())["result"]["content"][0]["text"] == "owner"
+
+
 @pytest.mark.anyio
 async def test_the_handshake_era_is_spoken_too() -> None:
-    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     async with connected() as peer:
-        await peer.send({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
+        await peer.send({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO})
         assert (await peer.receive())["result"]["protocolVersion"] == "2025-11-25"
         await peer.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         await peer.send({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "who"}})

@@ -99,7 +99,8 @@ async def _serve(plan: Plan, runtime: Runtime, logs: Logs) -> None:
     control = Control(runtime, logs, clients, about, stop)
 
     async def serve(stream: ByteStream) -> None:
-        await local.serve(stream, server, await runtime.local(), None, max_line=plan.settings.max_body_bytes)
+        whoever = runtime.authenticator.local
+        await local.serve(stream, server, whoever, None, max_line=plan.settings.max_body_bytes)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_heed_signals, stop)

@@ -1,8 +1,10 @@
 """The one guard: every call on every transport passes it, and nothing else runs a tool."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
+from uuid import UUID
 
 import anyio
 from loguru import logger
@@ -31,6 +33,12 @@ SLOW_SECONDS: Final = 2.0
 MAX_CALLS: Final = 256
 """Calls that run at the same time; more are refused before they start."""
 
+MAX_ORG_CALLS: Final = 128
+"""Of these, what the users of one org may take: nobody can stop everybody by calls that wait."""
+
+MAX_USER_CALLS: Final = 32
+"""Of these, what one user may take, through all clients and credentials."""
+
 _REFUSALS: Final = (UnauthenticatedError, InsufficientScopeError, ForbiddenError, RateLimitedError)
 """What the audit log hears of; whoever was let in is logged by what they changed."""
 
@@ -55,7 +63,7 @@ class Guard:
         self._charge = charge
         self._denied = denied
         self._monotonic = monotonic
-        self._places = max_calls
+        self._places = _Places(max_calls)
         self._timers = {entry.tool.name: metrics.tool_duration.labels(entry.tool.name) for entry in catalogue.entries}
 
     async def call(
@@ -93,23 +101,15 @@ class Guard:
             standing = self._charge(principal, name, entry.tool.cost.units)
             if standing.retry_after is not None:
                 raise refusal(standing)
-        if not entry.tool.scopes <= principal.scopes:
-            needed = sorted(entry.tool.scopes)
-            raise InsufficientScopeError(f"{name} needs a credential with: {', '.join(needed)}.", required=needed)
+        principal.check(entry.tool.scopes, name)
         return entry
 
     async def _run(self, name: str, arguments: Mapping[str, object], principal: Principal) -> dict[str, Any]:
         entry = self._admit(name, principal)
         tool = entry.tool
         given = validated(tool.arguments, arguments)
-        if not self._places:
-            raise OverloadedError("Too many calls are running; try again in a moment.")
-        self._places -= 1
-        try:
-            with anyio.move_on_after(tool.deadline):
-                return entry.render(await tool.handler(self._workspace(principal), given))
-        finally:
-            self._places += 1
+        with self._places.taken(principal), anyio.move_on_after(tool.deadline):
+            return entry.render(await tool.handler(self._workspace(principal), given))
         unsure = "" if tool.hints.read_only else " It may still take effect."
         raise DeadlineExceededError(f"{tool.name} did not finish within {tool.deadline:g} s.{unsure}")
 
@@ -122,6 +122,44 @@ class Guard:
             logger.info("{} failed: {}", name, outcome)
         elif seconds > SLOW_SECONDS:
             logger.warning("{} took {:.3f} s", name, seconds)
+
+
+class _Places:
+    """What runs at this moment, in all and for whom; whoever has nothing running is not kept."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._users: dict[UUID, int] = {}
+        self._orgs: dict[UUID, int] = {}
+
+    @contextmanager
+    def taken(self, principal: Principal) -> Generator[None]:
+        """Hold a place.
+
+        Raises:
+            OverloadedError: there is no place, or not for this user or org; nothing was taken.
+        """
+        user, org = principal.user, principal.org
+        if (mine := self._users.get(user, 0)) >= MAX_USER_CALLS:
+            raise OverloadedError(f"{MAX_USER_CALLS} of your calls are running; try again when one of them has ended.")
+        if (ours := self._orgs.get(org, 0)) >= MAX_ORG_CALLS:
+            raise OverloadedError(f"{MAX_ORG_CALLS} calls of your org are running; try again in a moment.")
+        if not self._free:
+            raise OverloadedError("Too many calls are running; try again in a moment.")
+        self._free -= 1
+        self._users[user] = mine + 1
+        self._orgs[org] = ours + 1
+        try:
+            yield
+        finally:
+            self._free += 1
+            _drop(self._users, user)
+            _drop(self._orgs, org)
+
+
+def _drop(counts: dict[UUID, int], whose: UUID) -> None:
+    if left := counts.pop(whose) - 1:
+        counts[whose] = left
 
 
 def _authenticated(principal: Principal | None) -> Principal:

@@ -1,16 +1,28 @@
 """Newline-delimited JSON-RPC over one byte stream: the MCP stdio framing, spoken on the local socket behind stdio."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import anyio
 from anyio.abc import ByteStream
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.server.lowlevel import Server
 from mcp.server.runner import serve_dual_era_loop
+from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from mcp_types import INVALID_REQUEST, JSONRPCError, JSONRPCRequest, JSONRPCResponse
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
+)
 
+from codingbrain.errors import CodingbrainError
 from codingbrain.identity.principal import Principal, current
 from codingbrain.transports.message import MalformedError, parse
 
@@ -26,29 +38,34 @@ _CHUNK: Final = 65_536
 async def serve(  # noqa: PLR0913 - the four parts of a connection, and two limits that only tests change
     stream: ByteStream,
     server: Server[Any],
-    principal: Principal,
+    principal: Callable[[], Awaitable[Principal]],
     lifespan_state: object,
     *,
     max_line: int = MAX_LINE,
     drain_seconds: float = DRAIN_SECONDS,
 ) -> None:
-    """Serve one connection as `principal`, in the protocol era it opens with, until the client closes it.
+    """Serve one connection, in the protocol era it opens with, until the client closes it.
 
-    Bytes that are not a message are answered with a JSON-RPC error and the connection goes on. At most one message
+    Each request is one of whoever `principal` says when it arrives; if that cannot be found out, the failure answers
+    it. Bytes that are not a message are answered with a JSON-RPC error and the connection goes on. At most one message
     is buffered in each direction. The stream stays open: closing it is its owner's part.
     """
-    inward, inbound = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outward, outbound = anyio.create_memory_object_stream[SessionMessage](0)
-    flights = _Flights()
-    token = current.set(principal)
-    try:
+    answers, flights = outward.clone(), _Flights()
+
+    # Of these streams each message keeps the context it was sent in, and is handled in it.
+    async with create_client_server_memory_streams() as ((_, inward), (inbound, _)):
+
+        async def read() -> None:
+            async with inward, answers:
+                await _Inbox(inward.send, answers.send, principal, flights).fill(_Lines(stream, max_line))
+                await flights.wait(drain_seconds)
+
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_read, _Lines(stream, max_line), inward, outward.clone(), flights, drain_seconds)
+            tasks.start_soon(read)
             tasks.start_soon(_write, outbound, stream, flights, tasks.cancel_scope)
             options = server.create_initialization_options()
             await serve_dual_era_loop(server, inbound, outward, lifespan_state=lifespan_state, init_options=options)
-    finally:
-        current.reset(token)
 
 
 class _Flights:
@@ -106,40 +123,55 @@ class _Lines:
         return line
 
 
-async def _read(
-    lines: _Lines,
-    inward: MemoryObjectSendStream[SessionMessage | Exception],
-    outward: MemoryObjectSendStream[SessionMessage],
-    flights: _Flights,
-    drain_seconds: float,
-) -> None:
-    async with inward, outward:
+@dataclass(frozen=True, slots=True)
+class _Inbox:
+    """Where the client's lines become messages, or answers that say why not."""
+
+    deliver: Callable[[SessionMessage], Awaitable[None]]
+    send: Callable[[SessionMessage], Awaitable[None]]
+    principal: Callable[[], Awaitable[Principal]]
+    flights: _Flights
+
+    async def fill(self, lines: _Lines) -> None:
         async for line in lines:
             if line is None:
-                flights.took_off()
-                await outward.send(SessionMessage(lines.refusal))
+                await self._answer(lines.refusal)
             elif line.strip():
-                await _deliver(line, inward, outward, flights)
-        await flights.wait(drain_seconds)
+                await self._take(line)
+
+    async def _take(self, line: bytes) -> None:
+        try:
+            message = parse(line)
+        except MalformedError as error:
+            await self._answer(error.reply)
+            return
+        if isinstance(message, JSONRPCRequest):
+            await self._ask(message)
+        else:
+            await self.deliver(SessionMessage(message))
+
+    async def _ask(self, request: JSONRPCRequest) -> None:
+        try:
+            principal = await self.principal()
+        except CodingbrainError as error:
+            await self._answer(_failure(request.id, error))
+            return
+        self.flights.took_off()
+        token = current.set(principal)
+        try:
+            await self.deliver(SessionMessage(request, ServerMessageMetadata(on_request_unanswered=self.flights.land)))
+        finally:
+            current.reset(token)
+
+    async def _answer(self, message: JSONRPCMessage) -> None:
+        self.flights.took_off()
+        await self.send(SessionMessage(message))
 
 
-async def _deliver(
-    line: bytes,
-    inward: MemoryObjectSendStream[SessionMessage | Exception],
-    outward: MemoryObjectSendStream[SessionMessage],
-    flights: _Flights,
-) -> None:
-    try:
-        message = parse(line)
-    except MalformedError as error:
-        flights.took_off()
-        await outward.send(SessionMessage(error.reply))
-        return
-    metadata = None
-    if isinstance(message, JSONRPCRequest):
-        flights.took_off()
-        metadata = ServerMessageMetadata(on_request_unanswered=flights.land)
-    await inward.send(SessionMessage(message, metadata))
+def _failure(id_: RequestId, error: CodingbrainError) -> JSONRPCError:
+    data = {"code": error.code, "retryable": error.retryable}
+    told = ErrorData(code=INTERNAL_ERROR, message=f"{error.code}: {error.message}", data=data)
+    return JSONRPCError(jsonrpc="2.0", id=id_, error=told)
 
 
 async def _write(
