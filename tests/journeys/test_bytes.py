@@ -53,6 +53,21 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 
 
 @pytest.mark.proves("ID-10")
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_credential_in_a_trailer_is_none(
+    http_client: Served,
+    together: bool,  # noqa: FBT001 - a column
+) -> None:
+    token, _ = http_client.token()
+    start = head(token, f"Accept: {JSON['Accept']}", "Transfer-Encoding: chunked").split(b"\r\n")
+    credential = start.pop(1)
+    body = b"%x\r\n%s\r\n0\r\n" % (len(PING), PING)
+    parts = (b"\r\n".join(start) + body, credential + b"\r\n\r\n")
+    answer = await sent(http_client, *((b"".join(parts),) if together else parts))
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.proves("ID-10")
 @pytest.mark.parametrize(
     ("line", "status"),
     [
