@@ -115,7 +115,7 @@ async def test_a_stranger_is_refused_until_bound_to_a_user(serving: Serving, pro
 @pytest.mark.proves("ID-5")
 async def test_open_streams_end_with_their_callers_standing(serving: Serving) -> None:
     """Each for a reason of its own, and nobody else's with them."""
-    with serving() as served:
+    with serving(max_sessions=12) as served:
         registry, tokens, portal = served.runtime.registry, served.runtime.tokens, served.portal
         opened: dict[str, tuple[str, UUID]] = {}
 

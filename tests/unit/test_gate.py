@@ -242,6 +242,49 @@ async def test_calls_are_charged_by_tool_and_the_rest_by_route() -> None:
     assert paid == [(CALLER, "read", 2), (CALLER, "drop", 20), (CALLER, "POST /mcp", 1), (CALLER, "POST /mcp", 1)]
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({}, b"{not json", 400),
+        ({}, b"[]", 400),
+        ({"content_type": "text/plain"}, PING, 415),
+        ({"content_length": str(MAX_BODY + 1)}, b"", 413),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_refused_body_is_charged(headers: dict[str, Any], body: bytes, status: int) -> None:
+    """Until there is no room; then no more is said about it."""
+    denied: list[tuple[object, ...]] = []
+    paid: list[tuple[object, ...]] = []
+
+    def charge(*what: object) -> Standing:
+        paid.append(what)
+        return replace(ROOM, remaining=2 - len(paid)) if len(paid) < 3 else replace(ROOM, remaining=0, retry_after=2.5)
+
+    guarded = gate(inside, policy(charge=charge, denied=lambda *what: denied.append(what)))
+    starts = [(await ask(guarded, scope("POST", **headers), body))[0] for _ in range(3)]
+    assert [start["status"] for start in starts] == [status, status, 429]
+    assert [told(start, "x-ratelimit-remaining") for start in starts] == [["1"], ["0"], ["0"]]
+    assert told(starts[2], "connection") == told(starts[0], "connection"), "what was not read is no request"
+    assert paid == [(CALLER, "POST /mcp", 1)] * 3
+    assert denied == [(CALLER, "POST /mcp", "rate_limited")]
+
+
+@pytest.mark.anyio
+async def test_a_refused_body_of_another_application_is_charged_to_its_row() -> None:
+    paid: list[tuple[object, ...]] = []
+
+    def charge(*what: object) -> Standing:
+        paid.append(what)
+        return ROOM
+
+    rows = Fixed("/x", {"PUT": Demand("PUT /x", frozenset({Permission.STATS_READ}), 20)})
+    start, _ = await ask(Gate(inside, policy(charge=charge), rows), scope("PUT", content_type="text/plain"), PING)
+    assert start["status"] == 415
+    assert told(start, "x-ratelimit-remaining") == ["99"]
+    assert paid == [(CALLER, "PUT /x", 1)]
+
+
 @pytest.mark.anyio
 async def test_who_asks_too_often_is_told_when_to_come_back() -> None:
     denied: list[tuple[object, ...]] = []

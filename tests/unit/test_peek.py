@@ -1,6 +1,7 @@
 """The gate's glance at a message, against the whole parser that the transports use."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -75,3 +76,33 @@ CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read","n
 def test_a_tool_cannot_be_called_by_another_spelling(body: bytes, seen: tuple[str, str | None] | None) -> None:
     """Two names are the last one, as for the parsers behind the gate; whatever else is unclear is refused."""
     assert glanced(body) == parsed(body) == seen
+
+
+MANY = b'{"":0},' * 50_000
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"[" + MANY + b"0]", -32600),
+        (b" [" + MANY, -32600),
+        (b'"' + MANY + b'"', -32600),
+        (b'{"a":[' + MANY + b"0]}", -32600),
+        (b'\n{"jsonrpc":"2.0","id":7,"method":"ping","params":[' + MANY + b"0]}", -32600),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"ping","params":{"a":[' + MANY + b"0]}}", -32600),
+        (b'{"a":[' + MANY + b"0}", -32700),
+        (b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":[' + MANY + b'"\\ud83d"]}}', -32602),
+    ],
+)
+@pytest.mark.parametrize("reader", [parse, peek])
+def test_the_faults_of_a_large_body_are_not_looked_into(reader: Any, body: bytes, code: int) -> None:  # noqa: ANN401
+    """It is parsed once at most: twice, or a copy for each fault, would take more memory than this."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedError) as caught:
+            reader(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (caught.value.reply.error.code, caught.value.reply.id) == (code, None)
+    assert peak < (1 << 20 if body.lstrip()[:1] != b"{" else 60 * len(body))

@@ -5,7 +5,7 @@ import anyio.lowlevel
 import pytest
 
 from codingbrain.access.nonce import PERIOD, Nonces
-from codingbrain.access.replay import Replays
+from codingbrain.access.replay import LIVING, SHARES, Replays
 from codingbrain.clock import DAY, Micros
 from codingbrain.errors import UnavailableError
 
@@ -24,9 +24,9 @@ class Time:
 
 async def test_only_the_first_time_counts() -> None:
     replays = Replays()
-    assert await replays.first(0, b"a")
-    assert not await replays.first(0, b"a")
-    assert await replays.first(0, b"b")
+    assert await replays.first(0, "k", b"a")
+    assert not await replays.first(0, "k", b"a")
+    assert await replays.first(0, "k", b"b")
 
 
 async def test_of_many_at_once_one_is_the_first() -> None:
@@ -34,7 +34,7 @@ async def test_of_many_at_once_one_is_the_first() -> None:
 
     async def ask() -> None:
         await anyio.lowlevel.checkpoint()
-        firsts.append(await replays.first(0, b"a"))
+        firsts.append(await replays.first(0, "k", b"a"))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
@@ -44,29 +44,49 @@ async def test_of_many_at_once_one_is_the_first() -> None:
 
 async def test_it_is_remembered_until_its_nonce_counts_no_more() -> None:
     replays = Replays()
-    assert await replays.first(0, b"a")
-    assert await replays.first(1, b"b")
-    assert not await replays.first(0, b"a")
-    assert await replays.first(2, b"c")
-    assert not await replays.first(1, b"b")
+    assert await replays.first(0, "k", b"a")
+    assert await replays.first(1, "k", b"b")
+    assert not await replays.first(0, "k", b"a")
+    assert await replays.first(2, "k", b"c")
+    assert not await replays.first(1, "k", b"b")
 
 
 async def test_of_an_old_nonce_everything_was_seen() -> None:
     replays = Replays()
-    assert await replays.first(2, b"a")
-    assert not await replays.first(0, b"never seen")
-    assert await replays.first(1, b"never seen")
+    assert await replays.first(2, "k", b"a")
+    assert not await replays.first(0, "k", b"never seen")
+    assert await replays.first(1, "k", b"never seen")
 
 
 async def test_when_the_memory_is_full_nothing_is_accepted() -> None:
     replays = Replays(most=3)
-    for key in (b"a", b"b", b"c"):
-        assert await replays.first(0, key)
+    for key in ("a", "b", "c"):
+        assert await replays.first(0, key, key.encode())
     for generation in (0, 1):
         with pytest.raises(UnavailableError):
-            await replays.first(generation, b"d")
-    assert not await replays.first(0, b"a")
-    assert await replays.first(2, b"d"), "the first generation is forgotten"
+            await replays.first(generation, "d", b"d")
+    assert not await replays.first(0, "a", b"a")
+    assert await replays.first(2, "d", b"d"), "the first generation is forgotten"
+
+
+async def test_no_key_fills_the_memory_for_others() -> None:
+    """Alone it may use half; of the rest each has a share, over all generations that count."""
+    replays = Replays(most=SHARES * 4)
+    half = SHARES * 2
+    for number in range(half):
+        assert await replays.first(number % LIVING, "greedy", number.to_bytes())
+    for generation in range(LIVING):
+        with pytest.raises(UnavailableError):
+            await replays.first(generation, "greedy", b"more")
+    assert not await replays.first(0, "greedy", bytes(1)), "it still knows what it saw"
+    for number in range(4):
+        assert await replays.first(1, "modest", b"modest%d" % number)
+    with pytest.raises(UnavailableError):
+        await replays.first(0, "modest", b"more")
+    assert await replays.first(1, "another", b"another")
+    for number in range(half):
+        assert await replays.first(LIVING + 1, "greedy", number.to_bytes())
+    assert await replays.first(LIVING + 1, "modest", b"more"), "what it used is forgotten with its generation"
 
 
 def test_a_nonce_counts_for_its_time_and_once_more() -> None:

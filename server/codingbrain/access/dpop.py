@@ -84,7 +84,7 @@ class Proofs:
         if (generation := self._nonces.generation(claims.get("nonce"))) is None:
             raise NonceRequiredError("The DPoP proof needs the nonce of the DPoP-Nonce header.")
         # Last, so that only proofs that are good otherwise take up memory.
-        if not await self._replays.first(generation, hashlib.sha256(jkt.encode() + jti).digest()):
+        if not await self._replays.first(generation, jkt, hashlib.sha256(jkt.encode() + jti).digest()):
             raise InvalidProofError("The DPoP proof was used before.")
 
     def _match(self, claims: dict[str, Any], credential: Credential) -> None:

@@ -34,6 +34,10 @@ class Demands(Protocol):
         """
         ...
 
+    def refused(self, method: str) -> Demand:
+        """What a request with this method is charged as if its body is refused."""
+        ...
+
 
 class Messages:
     """A path that takes JSON-RPC messages by POST, and shows a stream by GET; `tools` are demands by tool name."""
@@ -59,6 +63,10 @@ class Messages:
             return self._tools.get(tool, self._post) if tool is not None else self._post
         return self._stream if method == "GET" else self._others.get(method, self._unusual)
 
+    def refused(self, method: str) -> Demand:
+        """A post of nothing in particular."""
+        return self._post if method == "POST" else self(method, b"")
+
 
 class Fixed:
     """A path whose rows are known by their HTTP method."""
@@ -72,4 +80,8 @@ class Fixed:
     def __call__(self, method: str, body: bytes) -> Demand:
         """A method without a row asks for a principal only; it is refused behind the gate."""
         del body
+        return self._rows.get(method, self._other)
+
+    def refused(self, method: str) -> Demand:
+        """The same row, whatever the body."""
         return self._rows.get(method, self._other)

@@ -44,6 +44,9 @@ _SECRET: Final = (b"authorization", b"dpop", b"cookie")
 _CACHE: Final = b"cache-control"
 _NO_STORE: Final = (_CACHE, b"no-store")
 
+Still = Callable[[], Awaitable[Principal]]
+"""Whether a credential is good, at any later time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -137,7 +140,7 @@ class Gate:
             elif not self._strangers(scope):
                 raise RefusedError(self._challenge())  # noqa: TRY301 - answered as every other refusal
         except RefusedError as refused:
-            await refused.reply(scope, receive, visit.send)
+            await self._refused(visit, method, refused.reply)(scope, receive, visit.send)
         except CodingbrainError as error:
             await self._refusal(visit, error)(scope, receive, visit.send)
         else:
@@ -150,15 +153,28 @@ class Gate:
             visit.standing = standing = policy.charge(principal, demand.item, demand.cost)
             if standing.retry_after is not None:
                 raise limited(standing)
-        if not demand.scopes <= principal.scopes:
-            raise _lacking(principal, demand)
+        principal.check(demand.scopes)
         if demand.streams:
             policy.places.take(principal)
+
+    def _refused(self, visit: Visit, method: str, reply: Response) -> Response:
+        """A refused body costs its sender a unit, so that a flood of them ends as every other does."""
+        if visit.principal is None:
+            return reply
+        visit.demand = demand = self._demands.refused(method)
+        visit.standing = standing = self._policy.charge(visit.principal, demand.item, 1)
+        if standing.retry_after is None:
+            return reply
+        answer = self._refusal(visit, limited(standing))
+        if (close := reply.headers.get("connection")) is not None:
+            answer.headers["connection"] = close
+        return answer
 
     async def _serve(self, visit: Visit, scope: Scope) -> None:
         """Run the application as the principal; an answer that stays open ends with the credential.
 
-        The SDK finds the principal in the context of the message, other applications in the scope.
+        The SDK finds the principal in the context of the message, other applications in the scope; what keeps
+        something open for later asks `still` whether the credential is good then.
         """
         principal, credential, demand = visit.principal, visit.credential, visit.demand
         if principal is None or credential is None or demand is None:
@@ -166,10 +182,11 @@ class Gate:
             return
         scope["user"] = user = bound(principal)
         scope["principal"] = principal
+        scope["still"] = still = partial(self._policy.still, credential.token)
         tokens = current.set(principal), auth_context_var.set(user), charged.set(True)
         try:
             if demand.streams:
-                await self._stream(visit, scope, principal, credential)
+                await self._stream(visit, scope, principal, still)
             else:
                 await self._app(scope, visit.receive, visit.send)
         finally:
@@ -177,9 +194,8 @@ class Gate:
             auth_context_var.reset(tokens[1])
             charged.reset(tokens[2])
 
-    async def _stream(self, visit: Visit, scope: Scope, principal: Principal, credential: Credential) -> None:
+    async def _stream(self, visit: Visit, scope: Scope, principal: Principal, still: Still) -> None:
         policy = self._policy
-        still = partial(policy.still, credential.token)
         try:
             watch = Watch(still, principal.expires_at, policy.clock, policy.recheck_seconds)
             await watch.run(self._app, scope, visit.receive, visit.send)
@@ -209,14 +225,6 @@ class Gate:
                 return reply
         policy.denied(visit.principal, visit.demand.item if visit.demand else AUTH, error.code)
         return reply
-
-
-def _lacking(principal: Principal, demand: Demand) -> CodingbrainError:
-    """Another credential would do, unless a role stands in the way."""
-    listed = " ".join(sorted(demand.scopes))
-    if principal.denied(demand.scopes):
-        return ForbiddenError(f"Your role does not allow this, whatever the credential: {listed}.")
-    return InsufficientScopeError(f"This needs a credential with: {listed}.", required=sorted(demand.scopes))
 
 
 async def _whole(body: bytes) -> Message:
