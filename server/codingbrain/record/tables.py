@@ -133,7 +133,7 @@ class TokenRow(SQLModel, table=True):
 
 
 class DeniedRow(SQLModel, table=True):
-    """A token of an identity provider that was revoked here, until it would have expired anyway."""
+    """A token of an identity provider that was revoked here; when it would have expired is not known, so it stays."""
 
     __tablename__ = "denied_tokens"
 
