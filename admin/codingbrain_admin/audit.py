@@ -6,9 +6,10 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from codingbrain.access.auditor import told
 from codingbrain.access.chain import TOLD, Break
-from codingbrain.clock import from_datetime, to_iso
-from codingbrain.domain.audit import Line, Sought
+from codingbrain.clock import from_datetime
+from codingbrain.domain.audit import Sought
 from codingbrain.errors import InvalidArgumentError
 from codingbrain.identity.scopes import Scope
 from codingbrain.toolkit.faults import validated
@@ -46,7 +47,10 @@ async def entries(call: Call) -> Response:
     since, until = _micros("since", asked.since), _micros("until", asked.until)
     sought = Sought(asked.action, asked.outcome, since, until)
     page = await call.runtime.review(call.caller).page(sought, asked.limit, asked.cursor)
-    body = {"entries": [_told(line) for line in page.lines], "cursor": page.cursor}
+    body = {
+        "entries": [{**told(line.entry), "sealed": line.seal is not None} for line in page.lines],
+        "cursor": page.cursor,
+    }
     return JSONResponse(body, headers=NO_STORE)
 
 
@@ -80,21 +84,6 @@ def _micros(name: str, at: datetime | None) -> int | None:
         return None if at is None else from_datetime(at)
     except ValueError as error:
         raise InvalidArgumentError(f"{name}: {error}") from None
-
-
-def _told(line: Line) -> dict[str, object]:
-    entry = line.entry
-    return {
-        "at": to_iso(entry.at),
-        "actor": None if entry.actor is None else str(entry.actor),
-        "client": entry.client,
-        "action": entry.action,
-        "object": entry.object,
-        "outcome": entry.outcome,
-        "times": entry.times,
-        "request_id": entry.request_id,
-        "sealed": line.seal is not None,
-    }
 
 
 def _broken(found: Break) -> dict[str, object]:

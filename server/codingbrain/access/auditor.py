@@ -8,7 +8,7 @@ from uuid import UUID
 from codingbrain.access import chain
 from codingbrain.access.chain import Break, Fault, Place
 from codingbrain.access.tokens import CLIENT
-from codingbrain.clock import Clock
+from codingbrain.clock import Clock, to_iso
 from codingbrain.domain.audit import NO_ORG, Entry, Line, Link, Sought
 from codingbrain.identity.operator import Operator
 from codingbrain.identity.principal import Principal
@@ -49,6 +49,20 @@ class Page:
 
     lines: Sequence[Line]
     cursor: str | None
+
+
+def told(entry: Entry) -> dict[str, object]:
+    """An entry as every face shows it, as JSON values; whose chain it is in goes without saying."""
+    return {
+        "at": to_iso(entry.at),
+        "actor": None if entry.actor is None else str(entry.actor),
+        "client": entry.client,
+        "action": entry.action,
+        "object": entry.object,
+        "outcome": entry.outcome,
+        "times": entry.times,
+        "request_id": entry.request_id,
+    }
 
 
 class Auditor:

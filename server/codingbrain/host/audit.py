@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 from uuid import UUID
 
-from codingbrain import clock
-from codingbrain.access.auditor import READ, VERIFY
+from codingbrain.access.auditor import READ, VERIFY, told
 from codingbrain.access.chain import TOLD, Break, Place
 from codingbrain.domain.audit import Line, Sought
 from codingbrain.errors import InvalidArgumentError, NotFoundError
@@ -43,7 +42,10 @@ class Audit:
             shown += lines
             if before is None:
                 break
-        return [{"org": _name(chains.get(line.entry.org)), **_told(line)} for line in shown]
+        return [
+            {"org": _name(chains.get(line.entry.org)), "seq": line.seq, **told(line.entry), "seal": line.seal}
+            for line in shown
+        ]
 
     async def _chains(self, params: wire.Fields) -> object:
         found = await self._chosen(params, VERIFY)
@@ -86,22 +88,6 @@ def broken(found: Break | None) -> wire.Fields | None:
         return None
     place = {"seal": found.seal, "first": found.first, "last": found.last}
     return {**place, "fault": found.fault.value, "message": TOLD[found.fault]}
-
-
-def _told(line: Line) -> wire.Fields:
-    entry = line.entry
-    return {
-        "seq": line.seq,
-        "at": clock.to_iso(entry.at),
-        "actor": None if entry.actor is None else str(entry.actor),
-        "client": entry.client,
-        "action": entry.action,
-        "object": entry.object,
-        "outcome": entry.outcome,
-        "times": entry.times,
-        "request_id": entry.request_id,
-        "seal": line.seal,
-    }
 
 
 def _name(org: str | None) -> str:
