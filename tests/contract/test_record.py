@@ -21,6 +21,7 @@ from codingbrain.errors import (
     InvalidArgumentError,
     SchemaNewerError,
     StorageCorruptError,
+    StorageError,
     StorageFullError,
     UnavailableError,
 )
@@ -251,3 +252,15 @@ async def test_sessions_see_one_snapshot(record: SqliteRecord, own: TenantRecord
             await _add(own, "meanwhile")
             release.set()
     assert seen == [(0, 0)]
+
+
+async def test_a_reader_that_finds_the_file_gone_says_so(data_dir: Path) -> None:
+    """It would open a new file otherwise, and miss every table in it."""
+    path = data_dir / "record.db"
+    record = SqliteRecord(path, Metrics())
+    async with record.running():
+        for statement in ("CREATE TABLE here (id INTEGER)", "INSERT INTO here VALUES (1)"):
+            await record.write(lambda connection, said=statement: connection.exec_driver_sql(said))
+        path.rename(data_dir / "elsewhere.db")
+        with pytest.raises(StorageError, match="removed or replaced"):
+            await record.read(lambda connection: connection.exec_driver_sql("SELECT * FROM here").all())

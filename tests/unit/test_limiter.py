@@ -133,7 +133,7 @@ def test_idle_keys_are_forgotten_without_a_thread() -> None:
     for _ in range(1_100):
         limiter.charge(CALLER, "whoami", 1)
     assert {use.subject for use in limiter.uses(CALLER.org)} == {"org", f"user:{CALLER.user}", "tool:whoami"}
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_keys_of_callers_who_come_once_do_not_pile_up() -> None:

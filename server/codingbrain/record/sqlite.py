@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
 from sqlalchemy import URL, Connection, Engine, QueuePool, StaticPool, create_engine, event
+from sqlalchemy.exc import DatabaseError
 from sqlmodel import Session
 
 from codingbrain.errors import StorageError, ungrouped
@@ -123,5 +124,9 @@ class SqliteRecord:
             raise StorageError(message)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        with sqlite_faults(), self._reading.connect() as connection:
-            return work(connection)
+        try:
+            with sqlite_faults(), self._reading.connect() as connection:
+                return work(connection)
+        except DatabaseError:
+            self._still_there()  # a reader that opens a file that is gone makes an empty one, without any table
+            raise
